@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * All of pinion. See docs/ for the guide; each header documents its own part.
+ */
+#ifndef PINION_H
+#define PINION_H
+
+#include <pinion/arena.h>
+#include <pinion/error.h>
+#include <pinion/io.h>
+#include <pinion/plan.h>
+#include <pinion/pool.h>
+#include <pinion/task.h>
+#include <pinion/topology.h>
+#include <pinion/version.h>
+
+#endif

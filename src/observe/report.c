@@ -1,0 +1,2 @@
+/* SPDX-License-Identifier: MIT */
+typedef int pn_observe_report_placeholder;

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the pool and the loop need of a plan beyond its public face.
+ */
+#ifndef PN_PLAN_H
+#define PN_PLAN_H
+
+#include <pinion/plan.h>
+
+/* The cpu_count of a pool with these options (NULL: defaults) on a topology: the topology's, less
+ * what avoid_smt and the slice leave out. At least 1. */
+unsigned pn_plan_cpu_count(const struct pinion_topology *topology,
+                           const struct pinion_plan_options *options);
+
+/* As pinion_plan_make, for exactly this many workers (0 is 0; options->workers is not looked at). */
+int pn_plan_make(const struct pinion_topology *topology, const struct pinion_plan_options *options,
+                 unsigned workers, struct pinion_plan **plan);
+
+#endif
