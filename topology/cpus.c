@@ -100,7 +100,7 @@ int pn_cpus_read(struct pinion_topology *topology)
 struct viewpoint {
     const struct pinion_topology *topology;
     hwloc_obj_t cpu;
-    struct pn_node_row row; /* count 0: the kernel tells nothing */
+    const struct pn_node_row *row; /* count 0: the kernel tells nothing */
 };
 
 /* How many levels up the tree a node gets near: the fewer the nearer. */
@@ -117,8 +117,8 @@ static unsigned levels_to(const struct viewpoint *from, unsigned node)
 static bool is_nearer(const struct viewpoint *from, const struct pinion_node *a,
                       const struct pinion_node *b)
 {
-    const unsigned distance_a = pn_node_row_distance(&from->row, a->os_index);
-    const unsigned distance_b = pn_node_row_distance(&from->row, b->os_index);
+    const unsigned distance_a = pn_node_row_distance(from->row, a->os_index);
+    const unsigned distance_b = pn_node_row_distance(from->row, b->os_index);
     if (distance_a != distance_b)
         return distance_a < distance_b;
     const unsigned levels_a = levels_to(from, a->os_index), levels_b = levels_to(from, b->os_index);
@@ -149,37 +149,44 @@ static bool has_memory(const struct pinion_topology *topology, unsigned node)
     return position < topology->node_total && topology->nodes[position].memory_bytes > 0;
 }
 
-static int home_of(const struct pinion_topology *topology, const struct pinion_cpu *cpu,
-                   bool memory_known, const char *root, unsigned *home)
+/* What finding homes needs over and over. */
+struct search {
+    const struct pinion_topology *topology;
+    const char *root;
+    bool memory_known;
+    struct pn_node_row row;
+};
+
+static int home_of(struct search *search, const struct pinion_cpu *cpu, unsigned *home)
 {
-    if (memory_known ? has_memory(topology, cpu->node) : cpu->node != PINION_NO_NODE) {
+    const struct pinion_topology *topology = search->topology;
+    if (search->memory_known ? has_memory(topology, cpu->node) : cpu->node != PINION_NO_NODE) {
         *home = cpu->node;
         return 0;
     }
-    struct viewpoint from = {
+    if ((topology->this_machine || *search->root) &&
+        pn_node_row_read(search->root, cpu->os_index, &search->row))
+        return pn_error(ENOMEM, "no memory for the distances of a node");
+    const struct viewpoint from = {
         .topology = topology,
         .cpu = hwloc_get_pu_obj_by_os_index(topology->tree, cpu->os_index),
+        .row = &search->row,
     };
-    int error = 0;
-    if (topology->this_machine || *root)
-        error = pn_node_row_read(root, cpu->os_index, &from.row);
-    if (error)
-        return pn_error(-error, "no memory for the distances of a node");
-    *home = nearest_node(&from, memory_known);
-    pn_node_row_fini(&from.row);
+    *home = nearest_node(&from, search->memory_known);
     return 0;
 }
 
 int pn_homes_read(struct pinion_topology *topology, const char *root)
 {
-    bool memory_known = false;
+    struct search search = {.topology = topology, .root = root};
     for (unsigned i = 0; i < topology->node_total; i++)
-        memory_known |= topology->nodes[i].memory_bytes > 0;
+        search.memory_known |= topology->nodes[i].memory_bytes > 0;
     topology->homes = calloc(topology->cpu_total, sizeof *topology->homes);
     if (!topology->homes)
         return pn_error(ENOMEM, "no memory for the nodes of %u cpus", topology->cpu_total);
     int error = 0;
     for (unsigned i = 0; i < topology->cpu_total && !error; i++)
-        error = home_of(topology, &topology->cpus[i], memory_known, root, &topology->homes[i]);
+        error = home_of(&search, &topology->cpus[i], &topology->homes[i]);
+    pn_node_row_fini(&search.row);
     return error;
 }

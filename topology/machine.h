@@ -87,6 +87,9 @@ int pn_topology_load_at(const char *root, const struct pinion_topology_options *
 /* The place of a node in nodes by OS index, node_total if it is none. */
 unsigned pn_node_position(const struct pinion_topology *topology, unsigned node);
 
+/* The distance between nodes by their places in nodes. */
+unsigned pn_node_distance(const struct pinion_topology *topology, unsigned a, unsigned b);
+
 /* The best of several nodes local to a CPU: the largest, then the lowest. PINION_NO_NODE for an
  * empty set. */
 unsigned pn_node_best(const struct pinion_topology *topology, hwloc_const_bitmap_t nodes);

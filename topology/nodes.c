@@ -57,21 +57,36 @@ static void fill_defaults(struct pinion_topology *topology)
     }
 }
 
-/* The matrix may know fewer nodes than there are, or disallowed ones too. */
-static void copy_matrix(struct pinion_topology *topology, const struct hwloc_distances_s *matrix)
+/* The matrix may know fewer nodes than there are, or disallowed ones too. places[i] is that of its
+ * node i. */
+static void copy_matrix(struct pinion_topology *topology, const struct hwloc_distances_s *matrix,
+                        const unsigned *places)
 {
     const size_t total = topology->node_total;
     fill_defaults(topology);
     for (size_t i = 0; i < matrix->nbobjs; i++) {
         const uint64_t local = matrix->values[i * matrix->nbobjs + i];
-        const unsigned a = pn_node_position(topology, matrix->objs[i]->os_index);
-        for (size_t j = 0; local && a < total && j < matrix->nbobjs; j++) {
-            const unsigned b = pn_node_position(topology, matrix->objs[j]->os_index);
+        for (size_t j = 0; places[i] < total && local && j < matrix->nbobjs; j++) {
             const uint64_t value = matrix->values[i * matrix->nbobjs + j];
-            if (b < total && value)
-                topology->distances[a * total + b] = scale(value, local);
+            if (places[j] < total && value)
+                topology->distances[places[i] * total + places[j]] = scale(value, local);
         }
     }
+}
+
+static int keep_matrix(struct pinion_topology *topology, const struct hwloc_distances_s *matrix)
+{
+    const size_t total = topology->node_total;
+    unsigned *places = calloc(matrix->nbobjs + 1, sizeof *places);
+    topology->distances = calloc(total, total * sizeof *topology->distances);
+    if (places && topology->distances) {
+        for (unsigned i = 0; i < matrix->nbobjs; i++)
+            places[i] = pn_node_position(topology, matrix->objs[i]->os_index);
+        copy_matrix(topology, matrix, places);
+    }
+    const bool kept = places && topology->distances;
+    free(places);
+    return kept ? 0 : pn_error(ENOMEM, "no memory for the distances of %zu nodes", total);
 }
 
 /* hwloc calls the kernel's matrix NUMALatency; a file's may have another name, or several. */
@@ -103,14 +118,8 @@ static int read_distances(struct pinion_topology *topology)
     if (!matrix)
         return 0;
     int error = 0;
-    if (is_of_nodes(matrix) && topology->node_total) {
-        const size_t total = topology->node_total;
-        topology->distances = calloc(total, total * sizeof *topology->distances);
-        if (topology->distances)
-            copy_matrix(topology, matrix);
-        else
-            error = pn_error(ENOMEM, "no memory for the distances of %zu nodes", total);
-    }
+    if (is_of_nodes(matrix) && topology->node_total)
+        error = keep_matrix(topology, matrix);
     hwloc_distances_release(topology->tree, matrix);
     return error;
 }
@@ -134,13 +143,18 @@ int pn_nodes_read(struct pinion_topology *topology)
     return read_distances(topology);
 }
 
+unsigned pn_node_distance(const struct pinion_topology *topology, unsigned a, unsigned b)
+{
+    if (topology->distances)
+        return topology->distances[(size_t)a * topology->node_total + b];
+    return a == b ? DISTANCE_LOCAL : DISTANCE_REMOTE;
+}
+
 unsigned pinion_topology_distance(const struct pinion_topology *topology, unsigned node_a,
                                   unsigned node_b)
 {
     const unsigned a = pn_node_position(topology, node_a), b = pn_node_position(topology, node_b);
     if (a == topology->node_total || b == topology->node_total)
         return UINT_MAX;
-    if (topology->distances)
-        return topology->distances[(size_t)a * topology->node_total + b];
-    return a == b ? DISTANCE_LOCAL : DISTANCE_REMOTE;
+    return pn_node_distance(topology, a, b);
 }

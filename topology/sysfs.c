@@ -57,18 +57,21 @@ static int parse_row(const char *text, hwloc_const_bitmap_t nodes, struct pn_nod
     return 0;
 }
 
-/* Whether a CPU is in a node's list. 0, -ENOENT or -ENOMEM. */
-static int find_cpu(const char *root, int node, unsigned cpu)
+/* Keeps a node's CPUs in the row if a CPU is among them. 0, -ENOENT or -ENOMEM. */
+static int find_cpu(const char *root, int node, unsigned cpu, struct pn_node_row *row)
 {
     char file[64];
     hwloc_bitmap_t cpus;
     (void)snprintf(file, sizeof file, "devices/system/node/node%d/cpulist", node);
-    int error = pn_sysfs_list_read(root, file, &cpus);
+    const int error = pn_sysfs_list_read(root, file, &cpus);
     if (error || !cpus)
         return error ? error : -ENOENT;
-    error = hwloc_bitmap_isset(cpus, cpu) ? 0 : -ENOENT;
-    hwloc_bitmap_free(cpus);
-    return error;
+    if (!hwloc_bitmap_isset(cpus, cpu)) {
+        hwloc_bitmap_free(cpus);
+        return -ENOENT;
+    }
+    row->cpus = cpus;
+    return 0;
 }
 
 static int read_row(const char *root, int node, hwloc_const_bitmap_t nodes, struct pn_node_row *row)
@@ -87,14 +90,16 @@ static int read_row(const char *root, int node, hwloc_const_bitmap_t nodes, stru
 int pn_node_row_read(const char *root, unsigned cpu, struct pn_node_row *row)
 {
     hwloc_bitmap_t nodes;
-    *row = (struct pn_node_row){0};
+    if (row->cpus && hwloc_bitmap_isset(row->cpus, cpu))
+        return 0;
+    pn_node_row_fini(row);
     int error = pn_sysfs_list_read(root, "devices/system/node/online", &nodes);
     if (error || !nodes)
         return error;
     error = -ENOENT;
     for (int node = hwloc_bitmap_first(nodes); node >= 0 && error == -ENOENT;
          node = hwloc_bitmap_next(nodes, node)) {
-        error = find_cpu(root, node, cpu);
+        error = find_cpu(root, node, cpu, row);
         if (!error)
             error = read_row(root, node, nodes, row);
     }
@@ -106,6 +111,7 @@ int pn_node_row_read(const char *root, unsigned cpu, struct pn_node_row *row)
 
 void pn_node_row_fini(struct pn_node_row *row)
 {
+    hwloc_bitmap_free(row->cpus);
     free(row->columns);
     free(row->distances);
     *row = (struct pn_node_row){0};

@@ -8,8 +8,10 @@
 
 #include <hwloc.h>
 
-/* A row of the kernel's distances: columns[i] names the node at distances[i]. */
+/* A row of the kernel's distances: columns[i] names the node at distances[i]. All zero is one that
+ * tells nothing. */
 struct pn_node_row {
+    hwloc_bitmap_t cpus; /* of the node whose row it is; NULL: none */
     unsigned count;
     unsigned *columns, *distances;
 };
@@ -18,8 +20,8 @@ struct pn_node_row {
  * set that the caller frees, NULL where there is no such file or it does not parse; -ENOMEM. */
 int pn_sysfs_list_read(const char *root, const char *file, hwloc_bitmap_t *set);
 
-/* The distances from the node of a CPU, by the kernel's word. 0, with count 0 where it has none to
- * tell; -ENOMEM. */
+/* Makes the row that of a CPU's node, by the kernel's word; reads nothing if it is already. 0, with
+ * count 0 where it has none to tell; -ENOMEM. */
 int pn_node_row_read(const char *root, unsigned cpu, struct pn_node_row *row);
 
 void pn_node_row_fini(struct pn_node_row *row);
