@@ -106,15 +106,14 @@ const char *pn_arena_backend(void)
     return pn_backend_name();
 }
 
-void pn_arena_settle(struct pinion_arena *arena, void *address, size_t length)
+void pn_arena_bind(struct pinion_arena *arena, void *address, size_t length)
 {
-    int saved = errno;
     /* Where the first attempt was refused, so would be the others: one call a mapping saved. */
-    if (arena->node >= 0 && pn_load_relaxed(&arena->bind_error) == 0) {
-        int error = pn_memory_bind(address, length, arena->node);
-        if (error != 0 && error != -ENOTSUP)
-            pn_store_relaxed(&arena->bind_error, error);
-    }
-    pn_huge_pages_advise(address, length);
+    if (arena->node < 0 || pn_load_relaxed(&arena->bind_error) != 0)
+        return;
+    int saved = errno;
+    int error = pn_memory_bind(address, length, arena->node);
+    if (error != 0 && error != -ENOTSUP)
+        pn_store_relaxed(&arena->bind_error, error);
     errno = saved;
 }

@@ -40,8 +40,7 @@ void pn_backend_keep(struct pinion_arena *arena);
 const char *pn_backend_name(void);
 
 /* Called by the backends for each mapping that they make, before it is touched: binds it to the
- * arena's node and asks for huge pages. Cannot fail: a refused bind is kept in bind_error. Allocates
- * nothing; keeps errno. */
-void pn_arena_settle(struct pinion_arena *arena, void *address, size_t length);
+ * arena's node. Cannot fail: a refused bind is kept in bind_error. Allocates nothing; keeps errno. */
+void pn_arena_bind(struct pinion_arena *arena, void *address, size_t length);
 
 #endif

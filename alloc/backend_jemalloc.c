@@ -21,6 +21,7 @@
 
 #include "atomic.h"
 #include "check.h"
+#include "huge.h"
 
 /* One arena of jemalloc, and one of ours while it is in use. Never freed: jemalloc keeps the address
  * of hooks, and calls them for as long as the program runs. index and hooks are written once, before
@@ -67,8 +68,13 @@ static void *map_extent(extent_hooks_t *hooks, void *address, size_t size, size_
 {
     (void)index; /* of an arena that doesn't exist yet on the first call; 0 always does */
     void *extent = default_hooks->alloc(default_hooks, address, size, alignment, zero, commit, 0);
-    if (extent != NULL)
-        pn_arena_settle(&PN_CONTAINER_OF(hooks, struct record, hooks)->arena, extent, size);
+    if (extent == NULL)
+        return NULL;
+    pn_arena_bind(&PN_CONTAINER_OF(hooks, struct record, hooks)->arena, extent, size);
+    /* jemalloc aligns its own records, and only those, to a huge page; whether they are to be on one
+     * is said by its option metadata_thp. */
+    if (alignment < pn_huge_pages()->bytes)
+        pn_huge_pages_advise(extent, size);
     return extent;
 }
 

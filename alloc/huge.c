@@ -63,12 +63,10 @@ const struct pn_huge_pages *pn_huge_pages(void)
 void pn_huge_pages_advise(void *address, size_t length)
 {
     size_t page = pn_huge_pages()->bytes;
-    if (page == 0 || length < page)
+    if (page == 0 || length / 2 < page)
         return;
     char *end = (char *)address + length;
     char *begin = (char *)address + (-(uintptr_t)address & (page - 1));
-    if (begin >= end || (size_t)(end - begin) < page)
-        return;
     int saved = errno;
     /* A wish: the memory is good without. */
     (void)madvise(begin, (size_t)(end - begin) & ~(page - 1), MADV_HUGEPAGE);

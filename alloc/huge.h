@@ -20,8 +20,9 @@ const struct pn_huge_pages *pn_huge_pages(void);
  * NULL if it can't be read. */
 struct pn_huge_pages pn_huge_pages_parse(const char *enabled, const char *size);
 
-/* Asks for huge pages in whatever whole ones lie in [address, address + length): nothing for a short
- * mapping, so that an arena that is hardly used costs no two megabytes. Keeps errno. */
+/* Asks for huge pages in whatever whole ones lie in [address, address + length), if that is at least
+ * two huge pages long: an arena that is hardly used should not cost megabytes at the first touch, and
+ * the mappings of one that grows get longer. Keeps errno. */
 void pn_huge_pages_advise(void *address, size_t length);
 
 #endif
