@@ -50,6 +50,10 @@
     atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_seq_cst,            \
                                             memory_order_seq_cst)
 
+/* For the one public field that is not _Atomic, since C++ must read its struct: the task of a future. */
+#define pn_plain_load_seq_cst(p)     __atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define pn_plain_store_seq_cst(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
+
 /* A counter with one writer: an increment without a locked instruction. Others may read it. */
 #define pn_count(p, n) pn_store_relaxed((p), pn_load_relaxed(p) + (n))
 

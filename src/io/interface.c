@@ -1,2 +1,166 @@
-/* SPDX-License-Identifier: MIT */
-typedef int pn_io_interface_placeholder;
+/* SPDX-License-Identifier: MIT
+ *
+ * The public functions that start, await and cancel tasks.
+ */
+#include "interface.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cancel.h"
+#include "check.h"
+#include "detail.h"
+#include "future.h"
+
+/* A call whose alignments were put right runs here, from copies that have them: what the caller passed
+ * need not. Without memory for that it runs on what there is. */
+static void run_mended(const struct pinion_call *mended, void *result)
+{
+    const size_t room = PINION_ALIGN_MAX;
+    const size_t context_bytes = (mended->context_size + room - 1) / room * room;
+    const size_t result_bytes = (mended->result_size + room - 1) / room * room;
+    char *memory = aligned_alloc(room, context_bytes + result_bytes + room);
+    if (!memory) {
+        pn_call_run(mended, result);
+        return;
+    }
+    struct pinion_call copied = *mended;
+    copied.context = memory;
+    if (mended->context_size)
+        memcpy(memory, mended->context, mended->context_size);
+    pn_call_run(&copied, memory + context_bytes);
+    if (result && mended->result_size)
+        memcpy(result, memory + context_bytes, mended->result_size);
+    free(memory);
+}
+
+static bool is_mended(const struct pinion_call *call, const struct pinion_call *mended)
+{
+    return call->context_align != mended->context_align ||
+           call->result_align != mended->result_align;
+}
+
+void pinion_async(struct pinion_io *io, const struct pinion_call *call, void *result,
+                  struct pinion_future *future)
+{
+    const struct pinion_call mended = pn_call_mended(call);
+    if (PN_UNLIKELY(is_mended(call, &mended)))
+        run_mended(&mended, result);
+    else if (io->vtable->async(io, &mended, future))
+        return;
+    else
+        pn_call_run(&mended, result);
+    future->task = NULL;
+}
+
+void pinion_async_detached(struct pinion_io *io, const struct pinion_call *call)
+{
+    const struct pinion_call mended = pn_call_mended(call);
+    if (PN_UNLIKELY(is_mended(call, &mended)))
+        run_mended(&mended, NULL);
+    else if (!io->vtable->detached(io, &mended))
+        pn_call_run(&mended, NULL);
+}
+
+static int spawn(struct pinion_io *io, const struct pinion_call *call, enum pn_task_kind kind,
+                 struct pinion_future *future)
+{
+    if (!pn_call_is_valid(call))
+        return pn_error(EINVAL, "a call needs a start function, alignments that are powers of two "
+                                "up to %d, and a context if its size is not 0",
+                        PINION_ALIGN_MAX);
+    return io->vtable->spawn(io, call, kind, future);
+}
+
+int pinion_async_concurrent(struct pinion_io *io, const struct pinion_call *call,
+                            struct pinion_future *future)
+{
+    return spawn(io, call, PN_CONCURRENT, future);
+}
+
+int pinion_async_parallel(struct pinion_io *io, const struct pinion_call *call,
+                          struct pinion_future *future)
+{
+    return spawn(io, call, PN_PARALLEL, future);
+}
+
+/* An await as a canceler sees it: it passes the request on. */
+struct await {
+    struct pn_waiter waiter;
+    struct pinion_task *awaited;
+};
+
+static void forward_cancel(struct pn_waiter *waiter)
+{
+    pn_cancel_request(PN_CONTAINER_OF(waiter, struct await, waiter)->awaited);
+}
+
+/* Returns when the task is done: run here, if nobody took it, or waited for. */
+static void wait_or_run(struct pinion_io *io, struct pinion_task *task, struct pn_waiter *waiter)
+{
+    if (pn_task_claim(task)) {
+        io->vtable->claimed(io, task);
+        pn_task_run_claimed(task);
+    } else if (pn_task_add_waiter(task, waiter)) {
+        (void)pn_waiter_wait(waiter, 1, false, INT64_MAX, io->spin_ns);
+    }
+}
+
+static void consume(struct pinion_io *io, struct pinion_future *future, void *result)
+{
+    struct pinion_task *task = future->task;
+    pn_task_copy_result(task, result);
+    pn_future_retire(future);
+    io->vtable->drop(io, task);
+}
+
+void pinion_await(struct pinion_io *io, struct pinion_future *future, void *result)
+{
+    struct pinion_task *task = future->task;
+    if (!task)
+        return;
+    struct pinion_task *caller = pn_cancel_target();
+    if (!pn_task_is_done(task)) {
+        struct await await = {.awaited = task};
+        pn_waiter_init(&await.waiter);
+        await.waiter.interrupt = forward_cancel;
+        if (!caller) {
+            wait_or_run(io, task, &await.waiter);
+        } else if (pn_cancel_enter(caller, &await.waiter)) {
+            wait_or_run(io, task, &await.waiter);
+            (void)pn_cancel_leave(caller, &await.waiter);
+        } else {
+            pn_cancel_request(task);
+            wait_or_run(io, task, &await.waiter);
+        }
+        if (caller && pn_cancel_was_delivered(task))
+            (void)pn_cancel_deliver(caller);
+    }
+    consume(io, future, result);
+}
+
+void pinion_cancel(struct pinion_io *io, struct pinion_future *future, void *result)
+{
+    struct pinion_task *task = future->task;
+    if (!task)
+        return;
+    pn_cancel_request(task);
+    if (!pn_task_is_done(task)) {
+        struct pn_waiter waiter;
+        pn_waiter_init(&waiter);
+        wait_or_run(io, task, &waiter);
+    }
+    consume(io, future, result);
+}
+
+void pinion_request_cancel(struct pinion_io *io, struct pinion_future *future)
+{
+    (void)io;
+    struct pinion_task *task = pn_future_hold(future);
+    if (task)
+        pn_cancel_request(task);
+    pn_future_let_go(future);
+}
+
+void pinion_yield(struct pinion_io *io) { io->vtable->yield(io); }

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include "cancel.h"
+
+#include <errno.h>
+
+#include "check.h"
+#include "context.h"
+
+void pn_cancel_request(struct pinion_task *task)
+{
+    uintptr_t seen = pn_load_relaxed(&task->cancel);
+    do {
+        if (seen & PN_CANCEL_REQUESTED)
+            return;
+        /* Acquire: the waiter's fields, pairs with pn_cancel_enter. Release: what the canceler did
+         * before, for a task that polls pinion_cancel_requested. */
+    } while (!pn_cas_acq_rel(&task->cancel, &seen, PN_CANCEL_REQUESTED | PN_CANCEL_ARMED));
+
+    struct pn_waiter *waiter = (struct pn_waiter *)(seen & ~PN_CANCEL_FLAGS);
+    if (!waiter)
+        return;
+    if (waiter->interrupt)
+        waiter->interrupt(waiter);
+    pn_waiter_signal(waiter, PN_WAITER_CANCELED);
+}
+
+struct pinion_task *pn_cancel_target(void)
+{
+    struct pinion_task *task = pn_context()->task;
+    return task && !task->is_protected ? task : NULL;
+}
+
+bool pn_cancel_deliver(struct pinion_task *task)
+{
+    /* A plain look first: cancelation points are many, requests few. */
+    if (!task || !(pn_load_relaxed(&task->cancel) & PN_CANCEL_ARMED))
+        return false;
+    /* Acquire: pairs with pn_cancel_request, as in pinion_cancel_requested. */
+    pn_fetch_and_acq_rel(&task->cancel, ~PN_CANCEL_ARMED);
+    return true;
+}
+
+bool pn_cancel_enter(struct pinion_task *task, struct pn_waiter *waiter)
+{
+    uintptr_t seen = pn_load_relaxed(&task->cancel);
+    do {
+        PN_ASSERT(!(seen & ~PN_CANCEL_FLAGS));
+        if (seen & PN_CANCEL_ARMED)
+            return false;
+        /* Release: the waiter's fields, pairs with pn_cancel_request. */
+    } while (!pn_cas_acq_rel(&task->cancel, &seen, seen | (uintptr_t)waiter));
+    return true;
+}
+
+bool pn_cancel_leave(struct pinion_task *task, struct pn_waiter *waiter)
+{
+    uintptr_t seen = pn_load_relaxed(&task->cancel);
+    if ((seen & ~PN_CANCEL_FLAGS) == (uintptr_t)waiter &&
+        pn_cas_acq_rel(&task->cancel, &seen, seen & PN_CANCEL_FLAGS))
+        return false;
+    pn_waiter_wait_canceled(waiter); /* the canceler has it; it may not vanish yet */
+    return true;
+}
+
+bool pinion_cancel_requested(struct pinion_io *io)
+{
+    (void)io; /* the current task is the thread's, whichever io is passed */
+    struct pinion_task *task = pn_context()->task;
+    /* Acquire: pairs with pn_cancel_request, so that who sees the flag sees why. */
+    return task && (pn_load_acquire(&task->cancel) & PN_CANCEL_REQUESTED);
+}
+
+int pinion_check_cancel(struct pinion_io *io)
+{
+    (void)io;
+    return pn_cancel_deliver(pn_cancel_target()) ? -ECANCELED : 0;
+}
+
+void pinion_recancel(struct pinion_io *io)
+{
+    (void)io;
+    struct pinion_task *task = pn_context()->task;
+    /* Relaxed: only this thread arms a request that was made. */
+    if (task && (pn_load_relaxed(&task->cancel) & PN_CANCEL_REQUESTED))
+        pn_fetch_or_relaxed(&task->cancel, PN_CANCEL_ARMED);
+}
+
+bool pinion_cancel_protect(struct pinion_io *io, bool blocked)
+{
+    (void)io;
+    struct pinion_task *task = pn_context()->task;
+    if (!task)
+        return false;
+    const bool former = task->is_protected;
+    task->is_protected = blocked;
+    return former;
+}
+
+void pinion_task_local_set(struct pinion_io *io, void *value)
+{
+    (void)io;
+    *pn_context_local() = value;
+}
+
+void *pinion_task_local(struct pinion_io *io)
+{
+    (void)io;
+    return *pn_context_local();
+}

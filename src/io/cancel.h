@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Requests to cancel, and the waits that they reach. The words are in task.h.
+ */
+#ifndef PN_CANCEL_H
+#define PN_CANCEL_H
+
+#include <stdbool.h>
+
+#include "task.h"
+
+/* Requests that a task be canceled; once. The caller holds the task's future, or is in a wait that
+ * keeps it. */
+void pn_cancel_request(struct pinion_task *task);
+
+/* The task that runs here if a request can reach it: not outside tasks, nor while it is protected. */
+struct pinion_task *pn_cancel_target(void);
+
+/* Delivers a pending request: true once, the cancelation point gives -ECANCELED. task may be NULL. */
+bool pn_cancel_deliver(struct pinion_task *task);
+
+/* Begins a wait that a request reaches: false if one is pending already. */
+bool pn_cancel_enter(struct pinion_task *task, struct pn_waiter *waiter);
+
+/* Ends it: whether a request came meanwhile, which is pending now (see pn_cancel_deliver). After it,
+ * no canceler knows the waiter. */
+bool pn_cancel_leave(struct pinion_task *task, struct pn_waiter *waiter);
+
+/* Whether the task, which is done, was given -ECANCELED. */
+static inline bool pn_cancel_was_delivered(struct pinion_task *task)
+{
+    /* Relaxed: the runner's last change of it came before it made the task DONE, which was seen. */
+    const uintptr_t word = pn_load_relaxed(&task->cancel);
+    return (word & PN_CANCEL_REQUESTED) && !(word & PN_CANCEL_ARMED);
+}
+
+#endif

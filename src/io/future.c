@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#include "future.h"
+
+#include <sched.h>
+#include <stdalign.h>
+#include <stddef.h>
+
+#include <pinion/io.h>
+
+#include "atomic.h"
+
+/* Stripes, so that unrelated awaits seldom meet; each on lines of its own. They are read by every
+ * await and written by requests only, so they stay shared in the caches. */
+#define STRIPES 64
+
+static struct {
+    alignas(PN_LINE_PAIR) _Atomic unsigned requesters;
+} stripes[STRIPES];
+
+static _Atomic unsigned *stripe_of(const struct pinion_future *future)
+{
+    const uintptr_t address = (uintptr_t)future;
+    return &stripes[(address >> 4 ^ address >> 12) % STRIPES].requesters;
+}
+
+struct pinion_task *pn_future_hold(struct pinion_future *future)
+{
+    pn_fetch_add_seq_cst(stripe_of(future), 1u);
+    return pn_plain_load_seq_cst(&future->task); /* pairs with the store in pn_future_retire */
+}
+
+void pn_future_let_go(struct pinion_future *future)
+{
+    /* Release: all that the requester did with the task, pairs with the load in pn_future_retire. */
+    pn_fetch_sub_acq_rel(stripe_of(future), 1u);
+}
+
+void pn_future_retire(struct pinion_future *future)
+{
+    pn_plain_store_seq_cst(&future->task, NULL); /* pairs with the load in pn_future_hold */
+    /* A request is short and makes at most one wake; only if its thread was preempted on the way does
+     * this last longer than some pauses. */
+    for (unsigned tries = 0; pn_load_seq_cst(stripe_of(future)) != 0; tries++) {
+        if (tries < 100)
+            pn_pause();
+        else
+            (void)sched_yield();
+    }
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+#include "task.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "arena.h"
+#include "check.h"
+#include "context.h"
+#include "slab.h"
+
+/* Where things lie behind a task's header. */
+struct layout {
+    size_t context_offset, result_offset, bytes, align;
+};
+
+static bool align_is_valid(size_t align)
+{
+    return align <= PINION_ALIGN_MAX && (align & (align - 1)) == 0;
+}
+
+static size_t align_or_default(size_t align) { return align ? align : alignof(max_align_t); }
+
+/* Sizes beyond this cannot be had anyway, and sums of them don't wrap. */
+#define SIZE_LIMIT (SIZE_MAX / 4)
+
+bool pn_call_is_valid(const struct pinion_call *call)
+{
+    return call->start && align_is_valid(call->context_align) &&
+           align_is_valid(call->result_align) && call->context_size <= SIZE_LIMIT &&
+           call->result_size <= SIZE_LIMIT && (call->context || call->context_size == 0);
+}
+
+struct pinion_call pn_call_mended(const struct pinion_call *call)
+{
+    struct pinion_call mended = *call;
+    PN_ASSERT(call->start);
+    PN_ASSERT(align_is_valid(call->context_align));
+    PN_ASSERT(align_is_valid(call->result_align));
+    PN_ASSERT(call->context || call->context_size == 0);
+    if (!align_is_valid(mended.context_align))
+        mended.context_align = PINION_ALIGN_MAX;
+    if (!align_is_valid(mended.result_align))
+        mended.result_align = PINION_ALIGN_MAX;
+    return mended;
+}
+
+static size_t round_up(size_t size, size_t align) { return (size + align - 1) & ~(align - 1); }
+
+/* The context at the first fitting offset from start, the result behind it. */
+static struct layout lay_out(const struct pinion_call *call, size_t start)
+{
+    const size_t context_align = align_or_default(call->context_align);
+    const size_t result_align = align_or_default(call->result_align);
+    struct layout layout;
+    layout.context_offset = round_up(start, context_align);
+    layout.result_offset = round_up(layout.context_offset + call->context_size, result_align);
+    layout.bytes = layout.result_offset + call->result_size;
+    layout.align = context_align > result_align ? context_align : result_align;
+    return layout;
+}
+
+static struct pn_task_large *large_of(struct pinion_task *task)
+{
+    PN_ASSERT(task->is_large);
+    return (struct pn_task_large *)(void *)(task + 1);
+}
+
+static bool place_small(struct pinion_task *task, const struct layout *layout,
+                        const struct pinion_call *call)
+{
+    task->is_large = false;
+    task->context = (char *)task + layout->context_offset;
+    task->result = call->result_size ? (char *)task + layout->result_offset : NULL;
+    task->result_small = (uint16_t)call->result_size;
+    return true;
+}
+
+static bool place_large(struct pinion_task *task, const struct pinion_call *call,
+                        struct pinion_arena *arena)
+{
+    struct pn_task_large *large = (struct pn_task_large *)(void *)(task + 1);
+    const struct layout layout = lay_out(call, 0);
+    large->payload = pinion_arena_alloc(arena, layout.bytes, layout.align);
+    if (!large->payload)
+        return false;
+    large->arena = arena;
+    large->payload_bytes = layout.bytes;
+    large->result_bytes = call->result_size;
+    task->is_large = true;
+    task->context = (char *)large->payload + layout.context_offset;
+    task->result = call->result_size ? (char *)large->payload + layout.result_offset : NULL;
+    task->result_small = UINT16_MAX;
+    return true;
+}
+
+struct pinion_task *pn_task_create(const struct pinion_call *call, enum pn_task_kind kind,
+                                   uintptr_t state, struct pn_slab *slab,
+                                   struct pinion_arena *arena)
+{
+    const struct layout layout = lay_out(call, sizeof(struct pinion_task));
+    const bool is_small = layout.bytes <= PN_SLAB_SIZE_MAX && layout.align <= PN_SLAB_STEP;
+    const size_t bytes =
+        is_small ? layout.bytes : sizeof(struct pinion_task) + sizeof(struct pn_task_large);
+    struct pinion_task *task = pn_slab_alloc(slab, bytes);
+    if (!task)
+        return NULL;
+    if (!(is_small ? place_small(task, &layout, call) : place_large(task, call, arena))) {
+        pn_slab_free(slab, task);
+        return NULL;
+    }
+    pn_store_relaxed(&task->state, state); /* published by the queue, or by the hand-over */
+    pn_store_relaxed(&task->cancel, 0);
+    task->start = call->start;
+    task->next = NULL;
+    task->local = *pn_context_local();
+    task->kind = (uint8_t)kind;
+    task->is_protected = false;
+    if (call->context_size)
+        memcpy(task->context, call->context, call->context_size);
+    return task;
+}
+
+static void free_payload(struct pinion_task *task)
+{
+    struct pn_task_large *large = large_of(task);
+    pinion_arena_free(large->arena, large->payload, large->payload_bytes);
+    large->payload = NULL;
+}
+
+void pn_task_destroy(struct pinion_task *task, struct pn_slab *mine)
+{
+    if (task->is_large && large_of(task)->payload)
+        free_payload(task);
+    pn_slab_free(mine, task);
+}
+
+/* Results that nobody wants go to the stack, up to this size as a matter of course, up to the larger
+ * where the heap refuses. */
+#define DISCARD_BYTES      512
+#define DISCARD_BYTES_LAST ((size_t)16 * 1024)
+
+/* Apart, so that its stack is used only when it is called. */
+static __attribute__((noinline)) void run_on_the_stack(const struct pinion_call *call)
+{
+    alignas(PINION_ALIGN_MAX) char room[DISCARD_BYTES_LAST];
+    call->start(call->context, room);
+}
+
+static void run_discarding_large(const struct pinion_call *call, size_t align)
+{
+    for (;;) {
+        void *memory = aligned_alloc(align, round_up(call->result_size, align));
+        if (memory) {
+            call->start(call->context, memory);
+            free(memory);
+            return;
+        }
+        if (call->result_size <= DISCARD_BYTES_LAST) {
+            run_on_the_stack(call);
+            return;
+        }
+        /* The spawn may not fail and the function may not run without its room. */
+        const struct timespec nap = {.tv_nsec = 1000000};
+        (void)nanosleep(&nap, NULL);
+    }
+}
+
+static void run_discarding(const struct pinion_call *call)
+{
+    alignas(PN_LINE) char room[DISCARD_BYTES];
+    const size_t align = align_or_default(call->result_align);
+    if (call->result_size <= sizeof room && align <= PN_LINE)
+        call->start(call->context, room);
+    else
+        run_discarding_large(call, align);
+}
+
+/* Whether what the function is handed has the alignment that the call names: "uncopied" only then. */
+static bool is_aligned(const void *pointer, size_t align)
+{
+    return ((uintptr_t)pointer & (align_or_default(align) - 1)) == 0;
+}
+
+void pn_call_run(const struct pinion_call *call, void *result)
+{
+    /* The function may set the task's pointer; it is one a task, so the caller's comes back. */
+    void **local = pn_context_local();
+    void *saved = *local;
+    PN_ASSERT(is_aligned(call->context, call->context_align));
+    PN_ASSERT(!result || is_aligned(result, call->result_align));
+    if (call->result_size == 0)
+        call->start(call->context, NULL);
+    else if (result)
+        call->start(call->context, result);
+    else
+        run_discarding(call);
+    *local = saved;
+}
+
+void pn_task_run(struct pinion_task *task)
+{
+    struct pn_context *context = pn_context();
+    struct pinion_task *outer = context->task;
+    context->task = task;
+    task->start(task->context, task->result);
+    context->task = outer;
+}
+
+void pn_task_finish(struct pinion_task *task)
+{
+    /* Acquire: the waiter's fields, pairs with the release in pn_task_add_waiter. Release: the result,
+     * pairs with pn_task_is_done and pn_task_add_waiter. Nothing of the task is touched after. */
+    const uintptr_t seen = pn_exchange_acq_rel(&task->state, PN_TASK_DONE);
+    PN_ASSERT((seen & PN_TASK_PHASE) == PN_TASK_RUNNING);
+    PN_ASSERT(!(seen & PN_TASK_IN_QUEUE));
+    struct pn_waiter *waiter = (struct pn_waiter *)(seen & ~PN_TASK_FLAGS);
+    if (waiter)
+        pn_waiter_signal(waiter, PN_WAITER_FIRED);
+}
+
+bool pn_task_take(struct pinion_task *task, struct pn_slab *mine)
+{
+    uintptr_t seen = PN_TASK_QUEUED | PN_TASK_IN_QUEUE;
+    /* Pairs with pn_task_claim: one of the two wins. */
+    if (pn_cas_acq_rel(&task->state, &seen, PN_TASK_RUNNING))
+        return true;
+    /* A tombstone. Acquire: all that the future's side did to the block, before it is freed here;
+     * pairs with the release in pn_task_drop. */
+    seen = pn_fetch_and_acq_rel(&task->state, ~PN_TASK_IN_QUEUE);
+    if (seen & PN_TASK_DROPPED)
+        pn_task_destroy(task, mine);
+    return false;
+}
+
+void pn_task_run_claimed(struct pinion_task *task)
+{
+    pn_task_run(task);
+    /* RUNNING + 1 = DONE, whether or not the queue let go meanwhile. No waiter can be there: the one
+     * thread that uses the future is this one. */
+    const uintptr_t seen = pn_fetch_add_acq_rel(&task->state, PN_TASK_DONE - PN_TASK_RUNNING);
+    PN_ASSERT((seen & ~PN_TASK_IN_QUEUE) == PN_TASK_RUNNING);
+    (void)seen;
+}
+
+bool pn_task_add_waiter(struct pinion_task *task, struct pn_waiter *waiter)
+{
+    uintptr_t seen = PN_TASK_RUNNING;
+    /* Release: the waiter's fields, pairs with pn_task_finish. */
+    if (pn_cas_acq_rel(&task->state, &seen, PN_TASK_RUNNING | (uintptr_t)waiter))
+        return true;
+    PN_ASSERT((seen & PN_TASK_PHASE) == PN_TASK_DONE ||
+              seen == (PN_TASK_RUNNING | (uintptr_t)waiter));
+    return false;
+}
+
+bool pn_task_remove_waiter(struct pinion_task *task, struct pn_waiter *waiter)
+{
+    uintptr_t seen = PN_TASK_RUNNING | (uintptr_t)waiter;
+    /* Acquire on failure: the task is done, pairs with pn_task_finish. */
+    return pn_cas_acq_rel(&task->state, &seen, PN_TASK_RUNNING);
+}
+
+void pn_task_copy_result(const struct pinion_task *task, void *result)
+{
+    if (!result || !task->result)
+        return;
+    size_t bytes = task->result_small;
+    if (task->is_large)
+        bytes = ((const struct pn_task_large *)(const void *)(task + 1))->result_bytes;
+    memcpy(result, task->result, bytes);
+}
+
+void pn_task_drop(struct pinion_task *task, struct pn_slab *mine)
+{
+    /* A task that ran elsewhere has left its queue long ago: no locked instruction for it. */
+    if (pn_load_acquire(&task->state) & PN_TASK_IN_QUEUE) {
+        if (task->is_large) /* the tombstone may stand for long; what is big of it goes at once */
+            free_payload(task);
+        /* Release: pairs with the acquire in pn_task_take, which frees if this is the earlier. */
+        const uintptr_t seen = pn_fetch_or_acq_rel(&task->state, PN_TASK_DROPPED);
+        if (seen & PN_TASK_IN_QUEUE)
+            return;
+    }
+    pn_task_destroy(task, mine);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#include "waiter.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "atomic.h"
+#include "futex.h"
+
+/* How many pauses pass between two looks at the clock: about a microsecond's worth. */
+#define PAUSES_PER_LOOK 32
+
+void pn_waiter_init(struct pn_waiter *waiter)
+{
+    pn_store_relaxed(&waiter->word, 0); /* published by whatever publishes the waiter */
+    waiter->wake = NULL;
+    waiter->interrupt = NULL;
+}
+
+void pn_waiter_signal(struct pn_waiter *waiter, uint32_t what)
+{
+    void (*wake)(struct pn_waiter *) = waiter->wake;
+    uint32_t seen = pn_load_relaxed(&waiter->word);
+    /* Release: what the signaler wrote, pairs with the acquire loads in satisfied(). One step for
+     * signal and PARKED, so that of several signalers exactly one wakes. */
+    while (!pn_cas_acq_rel(&waiter->word, &seen, (seen + what) & ~PN_WAITER_PARKED))
+        continue;
+    if (!(seen & PN_WAITER_PARKED))
+        return;
+    if (wake)
+        wake(waiter);
+    else
+        pn_futex_wake(&waiter->word, 1);
+}
+
+static bool satisfied(const struct pn_waiter *waiter, uint32_t fired, bool or_canceled,
+                      uint32_t *seen)
+{
+    *seen = pn_load_acquire(&waiter->word); /* pairs with the release in pn_waiter_signal */
+    return *seen / PN_WAITER_FIRED >= fired || (or_canceled && (*seen & PN_WAITER_CANCELED));
+}
+
+/* True once satisfied, false after spin_ns or at the deadline. */
+static bool spin(const struct pn_waiter *waiter, uint32_t fired, bool or_canceled,
+                 int64_t deadline, int64_t spin_ns)
+{
+    uint32_t seen;
+    int64_t until = INT64_MAX;
+    if (spin_ns < INT64_MAX)
+        until = pn_now() + spin_ns;
+    if (deadline < until)
+        until = deadline;
+    for (;;) {
+        for (int i = 0; i < PAUSES_PER_LOOK; i++) {
+            if (satisfied(waiter, fired, or_canceled, &seen))
+                return true;
+            pn_pause();
+        }
+        if (until != INT64_MAX && pn_now() >= until)
+            return false;
+    }
+}
+
+bool pn_waiter_wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int64_t deadline,
+                    int64_t spin_ns)
+{
+    uint32_t seen;
+    if (satisfied(waiter, fired, or_canceled, &seen))
+        return true;
+    if (spin_ns > 0 && spin(waiter, fired, or_canceled, deadline, spin_ns))
+        return true;
+    while (!satisfied(waiter, fired, or_canceled, &seen)) {
+        /* Relaxed is enough: PARKED carries no data, and a signal between the load and here makes the
+         * exchange fail. */
+        if (!(seen & PN_WAITER_PARKED) &&
+            !pn_cas_relaxed(&waiter->word, &seen, seen | PN_WAITER_PARKED))
+            continue;
+        if (pn_futex_wait(&waiter->word, seen | PN_WAITER_PARKED, deadline) == -ETIMEDOUT) {
+            pn_fetch_and_acq_rel(&waiter->word, ~PN_WAITER_PARKED);
+            return satisfied(waiter, fired, or_canceled, &seen);
+        }
+    }
+    return true;
+}
+
+void pn_waiter_wait_canceled(struct pn_waiter *waiter)
+{
+    /* The canceler is between taking the waiter and signaling it: a short way, but it may have been
+     * preempted on it, so this sleeps rather than spins. */
+    (void)pn_waiter_wait(waiter, UINT32_MAX, true, INT64_MAX, 0);
+}
