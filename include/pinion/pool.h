@@ -3,14 +3,14 @@
  * The implementation whose unit of concurrency is a thread: workers pinned to CPUs by a plan.
  *
  * capacity = cpu_count - 1 + parallel_count at every moment. The cpu_count - 1 base workers run
- * async tasks; a parallel or concurrent task has a reserved thread of its own. Threads start lazily,
- * only while there are fewer than capacity; those above it, when parallel tasks have ended, are kept
- * for the next ones for retire_after, then end.
+ * async tasks; a parallel or concurrent task has a reserved thread of its own. Threads start
+ * lazily, only while there are fewer than capacity; those above it, when parallel tasks have ended,
+ * are kept for the next ones for retire_after, then end.
  *
  * Environment, read at create: PINION_CPUS (as topology_options.cpus; only where the pool discovers
  * the topology itself), PINION_PLACE (auto, compact, scatter, node, none), PINION_IDLE (adaptive,
- * park, poll), PINION_SLICE (i/n). A field set in the options wins; a variable that does not parse is
- * -EINVAL.
+ * park, poll), PINION_SLICE (i/n). A field set in the options wins; a variable that does not parse
+ * is -EINVAL.
  */
 #ifndef PINION_POOL_H
 #define PINION_POOL_H
@@ -37,7 +37,8 @@ enum pinion_idle {
 };
 
 struct pinion_pool_options {
-    const struct pinion_topology *topology; /* borrowed during create; NULL: discover this machine */
+    const struct pinion_topology *topology; /* borrowed during create; NULL: this machine is
+                                               discovered */
     unsigned cpu_count;              /* 0: the topology's, less what plan.avoid_smt and plan's slice
                                         leave out. More than the machine has is allowed, up to 2^20:
                                         seats wrap round, and the report says so */
@@ -48,8 +49,9 @@ struct pinion_pool_options {
                                         PTHREAD_STACK_MIN, rounded up to pages */
     unsigned max_parallel;           /* parallel and concurrent tasks at a time; 0: no limit */
     int64_t retire_after;            /* ns idle before a thread above capacity ends; 0: 2 s */
-    bool eager;                      /* always queue async tasks, unless memory is refused or capacity
-                                        is 0; default: run them in the caller when enough are queued */
+    bool eager;                      /* always queue async tasks, unless memory is refused or
+                                        capacity is 0; default: run them in the caller when enough
+                                        are queued */
     bool strict;                     /* a degraded start is an error, the first rung's */
     uint64_t reserved[8];            /* zero */
 };
@@ -58,14 +60,14 @@ struct pinion_pool_options {
  * pool's last CPU: it is not pinned, but the plan's caller seat is left free for it, and tasks that
  * it queues go to a queue of its own. The caller of create owns *pool.
  * Errors: -EINVAL (an option or environment variable out of range), -ENOMEM, those of
- * pinion_topology_load where it discovers the machine, and with strict those of what degraded (-EPERM
- * for a CPU that can't be pinned to, say); with pinion_error_detail(). */
+ * pinion_topology_load where it discovers the machine, and with strict those of what degraded
+ * (-EPERM for a CPU that can't be pinned to, say); with pinion_error_detail(). */
 PINION_API int pinion_pool_create(const struct pinion_pool_options *options,
                                   struct pinion_pool **pool);
 
 /* Runs what is queued, waits for detached tasks, joins every thread and frees the pool. Tasks that
- * running tasks make meanwhile run in their maker. Called once, by any thread but the pool's own; no
- * other call with this pool may run at the time, except by its tasks. NULL is allowed. */
+ * running tasks make meanwhile run in their maker. Called once, by any thread but the pool's own;
+ * no other call with this pool may run at the time, except by its tasks. NULL is allowed. */
 PINION_API void pinion_pool_destroy(struct pinion_pool *pool);
 
 /* The interface to it, valid until destroy. */
@@ -73,7 +75,8 @@ PINION_API struct pinion_io *pinion_pool_io(struct pinion_pool *pool);
 
 struct pinion_pool_stats {
     unsigned cpu_count;      /* logical CPUs that the pool counts on */
-    unsigned parallel_count; /* reservations: parallel and concurrent tasks accepted and not ended */
+    unsigned parallel_count; /* reservations: parallel and concurrent tasks that have been accepted
+                                and not ended */
     unsigned capacity;       /* cpu_count - 1 + parallel_count */
     unsigned threads;        /* alive; the caller is not counted */
     unsigned threads_peak;   /* the most that were alive at a time */
@@ -115,18 +118,18 @@ struct pinion_worker_stats {
 PINION_API size_t pinion_pool_workers(struct pinion_pool *pool, struct pinion_worker_stats *workers,
                                       size_t count);
 
-/* What is degraded in this pool and why, one rung a line, "" if nothing: pinning refused, memory not
- * bound, a quota below the mask, seats that wrap round. Copied into buffer, cut to size bytes with a
- * NUL; returns the length that it has uncut. Any thread. */
+/* What is degraded in this pool and why, one rung a line, "" if nothing: pinning refused, memory
+ * not bound, a quota below the mask, seats that wrap round. Copied into buffer, cut to size bytes
+ * with a NUL; returns the length that it has uncut. Any thread. */
 PINION_API size_t pinion_pool_degraded(struct pinion_pool *pool, char *buffer, size_t size);
 
 /* Writes the plan, what degraded and why, and a line per worker, for people. 0, or -EIO (-errno if
  * there is one). Any thread. */
 PINION_API int pinion_pool_report(struct pinion_pool *pool, FILE *stream);
 
-/* Gives the calling worker the CPU mask that the program had when the pool was made, so that a child
- * process or a library's thread that it starts next may use every CPU. The worker returns to its seat
- * when its task ends. 0, -ESRCH if the caller is no worker, or the kernel's error. */
+/* Gives the calling worker the CPU mask that the program had when the pool was made, so that a
+ * child process or a library's thread that it starts next may use every CPU. The worker returns to
+ * its seat when its task ends. 0, -ESRCH if the caller is no worker, or the kernel's error. */
 PINION_API int pinion_affinity_restore(void);
 
 PINION_END
