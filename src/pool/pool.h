@@ -29,7 +29,7 @@
 #include "idle.h"
 #include "interface.h"
 #include "lane.h"
-#include "order.h"
+#include "neighbors.h"
 
 struct pinion_arena;
 struct pn_slab;
@@ -45,7 +45,7 @@ struct pn_counters {
 struct pn_pool_node {
     unsigned node;              /* OS index, PINION_NO_NODE: the machine names none */
     struct pinion_arena *arena; /* constant */
-    struct pn_order *order;     /* base workers by their distance from this node */
+    struct pn_neighbors *neighbors;     /* base workers by their distance from this node */
     struct pn_cpu_mask *mask;   /* its allowed CPUs; NULL: threads are not pinned */
     struct pn_lane lane;
     pthread_mutex_t slab_lock;
@@ -73,7 +73,7 @@ struct pn_worker {
     unsigned index; /* among its role */
     struct pinion_seat seat;
     struct pn_pool_node *node;
-    struct pn_order *order; /* base slots by their distance from here */
+    struct pn_neighbors *neighbors; /* base slots by their distance from here */
     struct pn_slab *slab;   /* owned by the slot's thread */
 
     /* The thread's own. */
@@ -140,6 +140,7 @@ struct pinion_pool {
     struct pinion_plan *plan;
     struct pn_node_distances distances;
     struct pn_place *places; /* of the distinct seats */
+    struct pn_place caller_place;
     unsigned place_count;
     struct pn_pool_node *nodes;
     unsigned node_count;
@@ -207,7 +208,7 @@ extern const struct pn_io_vtable pn_pool_vtable;
  * none. */
 void pn_worker_flush(struct pn_worker *worker);
 /* Something was queued: wakes a worker, or starts one, if that is called for. */
-void pn_pool_wake(struct pinion_pool *pool, const struct pn_order *order,
+void pn_pool_wake(struct pinion_pool *pool, const struct pn_neighbors *neighbors,
                   struct pn_counters *counters);
 
 /* worker.c */

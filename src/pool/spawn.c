@@ -37,11 +37,11 @@ static bool is_staffed(struct pinion_pool *pool)
     return pn_load_acquire(&pool->base_alive) != 0;
 }
 
-void pn_pool_wake(struct pinion_pool *pool, const struct pn_order *order,
+void pn_pool_wake(struct pinion_pool *pool, const struct pn_neighbors *neighbors,
                   struct pn_counters *counters)
 {
     for (;;) {
-        const int picked = pn_idle_pick(&pool->idle, order);
+        const int picked = pn_idle_pick(&pool->idle, neighbors);
         if (picked >= 0) {
             pn_fetch_add_relaxed(&counters->woken, UINT64_C(1));
             pn_worker_signal(pn_load_acquire(&pool->base[picked]));
@@ -85,7 +85,7 @@ void pn_worker_flush(struct pn_worker *worker)
         pn_fetch_sub_seq_cst(&worker->pool->announced, 1u);
     worker->is_announced = false;
     if (has_moved)
-        pn_pool_wake(worker->pool, worker->order, &worker->counters);
+        pn_pool_wake(worker->pool, worker->neighbors, &worker->counters);
 }
 
 static bool worker_queue(struct pn_worker *worker, const struct pinion_call *call,
@@ -106,7 +106,7 @@ static bool worker_queue(struct pn_worker *worker, const struct pinion_call *cal
         return false;
     }
     pn_count(&worker->counters.queued, 1);
-    pn_pool_wake(pool, worker->order, &worker->counters);
+    pn_pool_wake(pool, worker->neighbors, &worker->counters);
     return true;
 }
 
@@ -141,7 +141,7 @@ static bool outside_queue(struct pinion_pool *pool, const struct pinion_call *ca
     pn_fetch_add_relaxed(&node->counters.queued, UINT64_C(1));
     pn_fetch_add_relaxed(&node->injected, UINT64_C(1));
     pn_lane_push(&node->lane, task);
-    pn_pool_wake(pool, node->order, &node->counters);
+    pn_pool_wake(pool, node->neighbors, &node->counters);
     return true;
 }
 

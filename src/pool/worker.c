@@ -122,8 +122,8 @@ static struct pinion_task *sweep(struct pn_worker *worker)
     if (caller_is_near && (task = steal_from(worker, pool->caller)))
         return task;
     const unsigned high = pn_load_acquire(&pool->base_high); /* pairs with take_base_locked */
-    struct pn_order_walk walk = pn_order_walk(worker->order, next_random(worker));
-    for (unsigned i; pn_order_next(&walk, high, &i);) {
+    struct pn_neighbor_walk walk = pn_neighbor_walk(worker->neighbors, next_random(worker));
+    for (unsigned i; pn_neighbor_next(&walk, high, &i);) {
         struct pn_worker *victim = pn_load_acquire(&pool->base[i]);
         if (victim && victim != worker && (task = steal_from(worker, victim)))
             return task;
@@ -293,7 +293,7 @@ static void stop_searching(struct pn_worker *worker)
 {
     struct pinion_pool *pool = worker->pool;
     if (pn_idle_found(&pool->idle) && pn_pool_has_work(pool))
-        pn_pool_wake(pool, worker->order, &worker->counters);
+        pn_pool_wake(pool, worker->neighbors, &worker->counters);
 }
 
 /* Looks again and again, as the idle mode says. A task, or NULL: nothing came. */

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "order.h"
+#include "neighbors.h"
 
 #define WORD_BITS 64u
 
@@ -36,14 +36,14 @@ static bool take_bit(struct pn_idle *idle, unsigned worker)
     return pn_fetch_and_seq_cst(word, ~bit_of(worker)) & bit_of(worker);
 }
 
-int pn_idle_pick(struct pn_idle *idle, const struct pn_order *order)
+int pn_idle_pick(struct pn_idle *idle, const struct pn_neighbors *neighbors)
 {
     if (pn_load_seq_cst(&idle->searching))
         return PN_IDLE_NONE_NEEDED;
     if (!pn_load_seq_cst(&idle->sleeping))
         return PN_IDLE_NONE_ASLEEP;
-    struct pn_order_walk walk = pn_order_walk(order, 0);
-    for (unsigned worker; pn_order_next(&walk, idle->workers, &worker);) {
+    struct pn_neighbor_walk walk = pn_neighbor_walk(neighbors, 0);
+    for (unsigned worker; pn_neighbor_next(&walk, idle->workers, &worker);) {
         if (!take_bit(idle, worker))
             continue;
         pn_fetch_add_seq_cst(&idle->searching, 1u); /* on its behalf: it is as good as looking */

@@ -20,7 +20,7 @@
 
 #include "atomic.h"
 
-struct pn_order;
+struct pn_neighbors;
 
 /* bits: one a worker, set by it when it goes to sleep, cleared by whoever wakes it or by itself.
  * sleeping: at least the number of set bits at any moment that a bit stays set; searching: workers that
@@ -44,9 +44,9 @@ static inline bool pn_idle_is_hungry(const struct pn_idle *idle)
     return pn_load_relaxed(&idle->sleeping) || pn_load_relaxed(&idle->searching);
 }
 
-/* After queueing: the worker to wake, by the order given, now counted as searching and no longer
+/* After queueing: the worker to wake, the nearest by the neighbors given, now counted as searching and no longer
  * asleep; or PN_IDLE_NONE_NEEDED, or PN_IDLE_NONE_ASLEEP. Any thread. */
-int pn_idle_pick(struct pn_idle *idle, const struct pn_order *order);
+int pn_idle_pick(struct pn_idle *idle, const struct pn_neighbors *neighbors);
 
 /* A worker begins to search. */
 static inline void pn_idle_search(struct pn_idle *idle)

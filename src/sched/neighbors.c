@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "order.h"
+#include "neighbors.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -84,7 +84,7 @@ static uint16_t distance_between(const struct pn_node_distances *distances,
 }
 
 struct sortable {
-    struct pn_order_entry entry;
+    struct pn_neighbor entry;
     uint32_t turn;
 };
 
@@ -96,14 +96,14 @@ static int nearer_first(const void *a, const void *b)
     return x->turn < y->turn ? -1 : x->turn > y->turn;
 }
 
-struct pn_order *pn_order_make(const struct pn_node_distances *distances,
+struct pn_neighbors *pn_neighbors_make(const struct pn_node_distances *distances,
                                const struct pn_place *places, unsigned count,
                                const struct pn_place *from, unsigned start)
 {
-    struct pn_order *order = malloc(sizeof *order + count * sizeof order->entries[0]);
+    struct pn_neighbors *neighbors = malloc(sizeof *neighbors + count * sizeof neighbors->entries[0]);
     struct sortable *sorted = malloc((count + 1) * sizeof sorted[0]);
-    if (!order || !sorted) {
-        free(order);
+    if (!neighbors || !sorted) {
+        free(neighbors);
         free(sorted);
         return NULL;
     }
@@ -113,37 +113,37 @@ struct pn_order *pn_order_make(const struct pn_node_distances *distances,
         sorted[i].turn = (i + count - start % count) % count;
     }
     qsort(sorted, count, sizeof sorted[0], nearer_first);
-    order->count = count;
+    neighbors->count = count;
     for (unsigned i = 0; i < count; i++)
-        order->entries[i] = sorted[i].entry;
+        neighbors->entries[i] = sorted[i].entry;
     free(sorted);
-    return order;
+    return neighbors;
 }
 
 /* Makes the entries [group_begin, group_end) the next ones that lie equally far. */
-static void next_group(struct pn_order_walk *walk)
+static void next_group(struct pn_neighbor_walk *walk)
 {
-    const struct pn_order *order = walk->order;
+    const struct pn_neighbors *neighbors = walk->neighbors;
     walk->group_begin = walk->group_end;
-    while (walk->group_end < order->count &&
-           order->entries[walk->group_end].distance == order->entries[walk->group_begin].distance)
+    while (walk->group_end < neighbors->count &&
+           neighbors->entries[walk->group_end].distance == neighbors->entries[walk->group_begin].distance)
         walk->group_end++;
 }
 
-struct pn_order_walk pn_order_walk(const struct pn_order *order, unsigned skip)
+struct pn_neighbor_walk pn_neighbor_walk(const struct pn_neighbors *neighbors, unsigned skip)
 {
-    struct pn_order_walk walk = {.order = order, .skip = skip};
+    struct pn_neighbor_walk walk = {.neighbors = neighbors, .skip = skip};
     next_group(&walk);
     return walk;
 }
 
-bool pn_order_next(struct pn_order_walk *walk, unsigned workers, unsigned *worker)
+bool pn_neighbor_next(struct pn_neighbor_walk *walk, unsigned workers, unsigned *worker)
 {
-    const struct pn_order *order = walk->order;
-    while (walk->group_begin < order->count) {
+    const struct pn_neighbors *neighbors = walk->neighbors;
+    while (walk->group_begin < neighbors->count) {
         const unsigned size = walk->group_end - walk->group_begin;
         const unsigned turned = walk->group_begin + (walk->entry + walk->skip % size) % size;
-        const uint64_t index = order->entries[turned].place + (uint64_t)walk->wrap * order->count;
+        const uint64_t index = neighbors->entries[turned].place + (uint64_t)walk->wrap * neighbors->count;
         if (index < workers) {
             walk->wrap++;
             *worker = (unsigned)index;

@@ -6,8 +6,8 @@
  * Workers share a machine's seats: where there are more workers than seats, worker i sits where worker
  * i % seats does. So an order lists places (seats), and a walk over it gives every worker of a place.
  */
-#ifndef PN_ORDER_H
-#define PN_ORDER_H
+#ifndef PN_NEIGHBORS_H
+#define PN_NEIGHBORS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,14 +23,14 @@ struct pn_place {
 
 enum pn_distance { PN_SAME_CORE, PN_SAME_LLC, PN_SAME_NODE, PN_OTHER_NODE };
 
-struct pn_order_entry {
+struct pn_neighbor {
     uint32_t place;
     uint16_t distance; /* enum pn_distance, and above it the farther nodes in turn */
 };
 
-struct pn_order {
+struct pn_neighbors {
     unsigned count; /* places */
-    struct pn_order_entry entries[];
+    struct pn_neighbor entries[];
 };
 
 /* The place of a seat. */
@@ -49,18 +49,18 @@ void pn_node_distances_fini(struct pn_node_distances *distances);
 
 /* All places, nearest to `from` first, those equally near in the order of their numbers from
  * `start` on, so that workers do not all begin with the same one. NULL when out of memory; free() it. */
-struct pn_order *pn_order_make(const struct pn_node_distances *distances,
+struct pn_neighbors *pn_neighbors_make(const struct pn_node_distances *distances,
                                const struct pn_place *places, unsigned count,
                                const struct pn_place *from, unsigned start);
 
 /* A walk over workers. skip: turned by so many entries within each distance, for chance. */
-struct pn_order_walk {
-    const struct pn_order *order;
+struct pn_neighbor_walk {
+    const struct pn_neighbors *neighbors;
     unsigned entry, wrap, skip, group_begin, group_end;
 };
-struct pn_order_walk pn_order_walk(const struct pn_order *order, unsigned skip);
+struct pn_neighbor_walk pn_neighbor_walk(const struct pn_neighbors *neighbors, unsigned skip);
 
 /* The next worker of `workers`; false at the end. */
-bool pn_order_next(struct pn_order_walk *walk, unsigned workers, unsigned *worker);
+bool pn_neighbor_next(struct pn_neighbor_walk *walk, unsigned workers, unsigned *worker);
 
 #endif
