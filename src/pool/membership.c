@@ -99,8 +99,13 @@ static void leave_all(void *unused)
         memberships = entry->next;
         if (!entry->is_caller)
             continue;
-        if (registered_locked(entry->pool_id))
+        struct pinion_pool *pool = registered_locked(entry->pool_id);
+        if (pool) {
             pn_worker_flush(entry->worker);
+            (void)pthread_mutex_lock(&pool->lock);
+            entry->worker->has_thread = false;
+            (void)pthread_mutex_unlock(&pool->lock);
+        }
         free(entry);
     }
     (void)pthread_mutex_unlock(&registry_lock);

@@ -350,7 +350,10 @@ static int fill(struct pinion_pool *pool, const struct pinion_pool_options *opti
     if (!pool->base)
         return -ENOMEM;
     pool->caller = pn_worker_create(pool, PN_CALLER, 0, pool->plan->caller);
-    return pool->caller ? 0 : -ENOMEM;
+    if (!pool->caller)
+        return -ENOMEM;
+    pool->caller->has_thread = true;
+    return 0;
 }
 
 static void release(struct pinion_pool *pool)
