@@ -20,8 +20,8 @@ struct pinion_arena {
     _Atomic int bind_error;
 };
 
-/* Makes an arena. node is -1 or one that this process may have memory on. 0 or -ENOMEM, -EAGAIN (as
- * many arenas as jemalloc has). Any thread. */
+/* Makes an arena. node is -1 or one that this process may have memory on. 0 or -ENOMEM, also
+ * where jemalloc's 4,095 arenas are in use. Any thread. */
 int pn_backend_create(int node, struct pinion_arena **arena);
 
 /* Releases an arena and all of its memory. Nobody else uses it any more. */
