@@ -126,10 +126,10 @@ static void an_arena_that_keeps_serves_large_blocks_from_what_it_kept(void **sta
     (void)state;
     struct pinion_arena *arena = make_arena();
     pn_arena_keep(arena);
-    void *first = pinion_arena_alloc(arena, 1 << 20, 0);
+    void *first = pinion_arena_alloc(arena, 1 << 20, 4096);
     assert_non_null(first);
     pinion_arena_free(arena, first, 1 << 20);
-    void *again = pinion_arena_alloc(arena, 1 << 20, 0);
+    void *again = pinion_arena_alloc(arena, 1 << 20, 4096);
     assert_ptr_equal(again, first);
     memset(again, 1, 1 << 20);
     void *other = pinion_arena_alloc(arena, 1 << 20, 4096);

@@ -23,7 +23,8 @@ static bool fails(enum call call)
     return failing == call && left > 0 && --left == 0;
 }
 
-void *__real_mmap(void *, size_t, int, int, int, off_t);
+/* mmap goes by this name where off_t is made 64 bits wide, as Meson does. */
+void *__real_mmap64(void *, size_t, int, int, int, off_t);
 int __real_munmap(void *, size_t);
 void *__real_calloc(size_t, size_t);
 int __real_mallctl(const char *, void *, size_t *, void *, size_t) __attribute__((weak));
@@ -32,7 +33,7 @@ int __real_pn_memory_bind(void *, size_t, int);
 int __real_pn_memory_nodes_of(const void *const *, size_t, int *);
 int __real_pn_memory_node_check(int);
 
-void *__wrap_mmap(void *, size_t, int, int, int, off_t);
+void *__wrap_mmap64(void *, size_t, int, int, int, off_t);
 int __wrap_munmap(void *, size_t);
 void *__wrap_calloc(size_t, size_t);
 int __wrap_mallctl(const char *, void *, size_t *, void *, size_t);
@@ -41,13 +42,13 @@ int __wrap_pn_memory_bind(void *, size_t, int);
 int __wrap_pn_memory_nodes_of(const void *const *, size_t, int *);
 int __wrap_pn_memory_node_check(int);
 
-void *__wrap_mmap(void *address, size_t length, int protection, int flags, int file, off_t offset)
+void *__wrap_mmap64(void *address, size_t length, int protection, int flags, int file, off_t offset)
 {
     if (fails(MAP)) {
         errno = ENOMEM;
         return MAP_FAILED;
     }
-    void *start = __real_mmap(address, length, protection, flags, file, offset);
+    void *start = __real_mmap64(address, length, protection, flags, file, offset);
     if (start != MAP_FAILED)
         mapped += length;
     return start;
@@ -149,9 +150,9 @@ static int scenario(void)
 static int scenario_with_a_new_arena(void)
 {
     static struct pinion_arena *held[512];
-    unsigned count = 0, before = jemalloc_arenas();
     enum call call = failing;
     failing = NONE;
+    unsigned count = 0, before = jemalloc_arenas();
     do {
         assert_in_range(count, 0, 511);
         assert_int_equal(pinion_arena_create(0, &held[count++]), 0);
@@ -189,7 +190,7 @@ static void every_mapping_may_fail(void **state)
 {
     (void)state;
     unsigned count = fail_each(MAP, -ENOMEM);
-    assert_true(with_jemalloc() ? count == 0 : count >= 6);
+    assert_true(with_jemalloc() ? count == 0 : count >= 5);
 }
 
 static void every_call_of_jemalloc_may_fail(void **state)
