@@ -18,12 +18,17 @@ struct pn_cpu_mask;
 /* The calling thread's CPU mask. 0, -ENOMEM or the kernel's error. */
 int pn_cpu_mask_get(struct pn_cpu_mask **mask);
 
-/* The allowed CPUs of a topology, or with node != PINION_NO_NODE those of that node (all allowed ones
- * if it has none). 0 or -ENOMEM. */
+/* The allowed CPUs of a topology, or with node != PINION_NO_NODE those whose seats have that node: its
+ * own, and those without a node that are nearest to it (all allowed ones if there are none). 0 or
+ * -ENOMEM. */
 int pn_cpu_mask_of(const struct pinion_topology *topology, unsigned node, struct pn_cpu_mask **mask);
 
 /* One CPU. 0 or -ENOMEM. */
 int pn_cpu_mask_of_cpu(unsigned cpu, struct pn_cpu_mask **mask);
+
+/* Whether a CPU is in a mask, and an index that no CPU in it reaches. */
+bool pn_cpu_mask_has(const struct pn_cpu_mask *mask, unsigned cpu);
+unsigned pn_cpu_mask_end(const struct pn_cpu_mask *mask);
 
 /* Frees a mask. NULL is allowed. */
 void pn_cpu_mask_destroy(struct pn_cpu_mask *mask);

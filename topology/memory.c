@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Memory onto nodes. Binding goes through hwloc; whether it took, and where pages are, only the
+ * kernel is asked.
+ */
+#include "binding.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/mempolicy.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <hwloc.h>
+
+#include "buffer.h"
+#include "cpulist.h"
+#include "sysfs.h"
+
+enum { WORD_BITS = sizeof(unsigned long) * CHAR_BIT };
+
+/* Kernels are built for at most 1024 nodes (NODES_SHIFT 10), and refuse masks that are narrower than
+ * their own. */
+enum { NODES_MAX = 1024, NODE_WORDS = NODES_MAX / WORD_BITS };
+
+/* What binding needs of this machine: made once, on first use, kept for the life of the process. */
+static struct {
+    pthread_once_t once;
+    int error;             /* 0, or why nothing can be bound */
+    hwloc_topology_t tree; /* knows the nodes and nothing else */
+    hwloc_bitmap_t nodes;  /* those that have memory */
+} machine = {.once = PTHREAD_ONCE_INIT};
+
+static bool is_set(const unsigned long *mask, unsigned bit)
+{
+    return bit < NODES_MAX && (mask[bit / WORD_BITS] >> bit % WORD_BITS & 1);
+}
+
+/* The nodes with memory; node 0 alone where the kernel knows of none. */
+static hwloc_bitmap_t read_nodes(void)
+{
+    hwloc_bitmap_t nodes;
+    if (pn_sysfs_list_read("", "devices/system/node/has_memory", &nodes))
+        return NULL;
+    if (!nodes && pn_sysfs_list_read("", "devices/system/node/online", &nodes))
+        return NULL;
+    if (!nodes && (nodes = hwloc_bitmap_alloc()))
+        hwloc_bitmap_only(nodes, 0);
+    return nodes;
+}
+
+/* As many nodes as there are, with their own numbers, and one CPU: all that hwloc looks at when it
+ * binds memory. Described rather than discovered, it costs no walk through /sys, and HWLOC_XMLFILE
+ * and its like cannot put another machine in its place. */
+static bool describe(struct pn_buffer *text, hwloc_const_bitmap_t nodes)
+{
+    const char *comma = "";
+    pn_buffer_add(text, "node:%d(indexes=", hwloc_bitmap_weight(nodes));
+    for (int node = hwloc_bitmap_first(nodes); node >= 0; node = hwloc_bitmap_next(nodes, node)) {
+        pn_buffer_add(text, "%s%d", comma, node);
+        comma = ",";
+    }
+    pn_buffer_add(text, ") pu:1");
+    return !text->failed;
+}
+
+/* IS_THISSYSTEM makes hwloc call the kernel for it; HWLOC_THISSYSTEM=0 in the environment would undo
+ * that, and hwloc then do nothing and report success. */
+static int load_tree(hwloc_topology_t *tree, const char *description)
+{
+    const unsigned long flags = HWLOC_TOPOLOGY_FLAG_IS_THISSYSTEM |
+                                HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING |
+                                HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED;
+    hwloc_topology_t made;
+    if (hwloc_topology_init(&made))
+        return -ENOMEM;
+    int error = 0;
+    if (hwloc_topology_set_flags(made, flags) ||
+        hwloc_topology_set_all_types_filter(made, HWLOC_TYPE_FILTER_KEEP_NONE) ||
+        hwloc_topology_set_synthetic(made, description) || hwloc_topology_load(made))
+        error = errno == ENOMEM ? -ENOMEM : -ENOSYS;
+    else if (hwloc_topology_is_thissystem(made) != 1 ||
+             !hwloc_topology_get_support(made)->membind->set_area_membind)
+        error = -ENOSYS;
+    if (error)
+        hwloc_topology_destroy(made);
+    else
+        *tree = made;
+    return error;
+}
+
+static void machine_load(void)
+{
+    struct pn_buffer text = {0};
+    machine.nodes = read_nodes();
+    if (!machine.nodes || !describe(&text, machine.nodes))
+        machine.error = -ENOMEM;
+    else
+        machine.error = load_tree(&machine.tree, text.bytes);
+    pn_buffer_fini(&text);
+}
+
+/* get_mempolicy(2). Where it is denied (containers' seccomp profiles do), every node with memory is
+ * taken to be allowed: binding then says no by itself. */
+int pn_memory_node_check(int node)
+{
+    unsigned long mask[NODE_WORDS] = {0};
+    (void)pthread_once(&machine.once, machine_load);
+    if (node < 0 || !machine.nodes || !hwloc_bitmap_isset(machine.nodes, (unsigned)node))
+        return -ENODEV;
+    if (syscall(SYS_get_mempolicy, NULL, mask, (unsigned long)NODES_MAX, NULL, MPOL_F_MEMS_ALLOWED))
+        return 0;
+    return is_set(mask, (unsigned)node) ? 0 : -ENODEV;
+}
+
+/* Whether the kernel's policy for the page at address now prefers the node. */
+static int check_policy(const void *address, int node)
+{
+    unsigned long mask[NODE_WORDS] = {0};
+    int mode;
+    if (syscall(SYS_get_mempolicy, &mode, mask, (unsigned long)NODES_MAX, address, MPOL_F_ADDR))
+        return -errno;
+    mode &= ~MPOL_MODE_FLAGS;
+    return mode == MPOL_PREFERRED && is_set(mask, (unsigned)node) ? 0 : -EPERM;
+}
+
+int pn_memory_bind(void *address, size_t length, int node)
+{
+    int error = pn_memory_node_check(node);
+    if (error)
+        return error;
+    if (hwloc_bitmap_weight(machine.nodes) == 1)
+        return -ENOTSUP;
+    if (machine.error)
+        return machine.error;
+    hwloc_bitmap_t set = hwloc_bitmap_alloc();
+    if (!set || hwloc_bitmap_only(set, (unsigned)node)) {
+        hwloc_bitmap_free(set);
+        return -ENOMEM;
+    }
+    /* Without STRICT this is MPOL_PREFERRED: memory past the node's end comes from its neighbours,
+     * where MPOL_BIND would call the OOM killer. */
+    if (hwloc_set_area_membind(machine.tree, address, length, set, HWLOC_MEMBIND_BIND,
+                               HWLOC_MEMBIND_BYNODESET))
+        error = -errno;
+    hwloc_bitmap_free(set);
+    return error ? error : check_policy(address, node);
+}
+
+int pn_memory_nodes_of(const void *const *pages, size_t count, int *nodes)
+{
+    /* Without target nodes move_pages(2) moves nothing and tells where each page is. */
+    if (syscall(SYS_move_pages, 0, (unsigned long)count, pages, NULL, nodes, 0))
+        return -errno;
+    return 0;
+}
+
+int pn_memory_node_of(const void *pointer)
+{
+    int node;
+    const int error = pn_memory_nodes_of(&pointer, 1, &node);
+    return error ? error : node;
+}
