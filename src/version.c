@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include <pinion/version.h>
 
-#define PN_TEXT(x)  PN_TEXT2(x)
-#define PN_TEXT2(x) #x
+#define TEXT(x)  TEXT2(x)
+#define TEXT2(x) #x
+
+#if defined(__clang__)
+#define COMPILER "clang " __clang_version__
+#elif defined(__GNUC__)
+#define COMPILER "gcc " __VERSION__
+#else
+#define COMPILER "compiler unknown"
+#endif
 
 const char *pinion_version(void)
 {
-    return PN_TEXT(PINION_VERSION_MAJOR) "." PN_TEXT(PINION_VERSION_MINOR) "." PN_TEXT(
-        PINION_VERSION_PATCH);
+    return TEXT(PINION_VERSION_MAJOR) "." TEXT(PINION_VERSION_MINOR) "." TEXT(PINION_VERSION_PATCH);
+}
+
+const char *pinion_build_info(void)
+{
+    return PN_BUILT_WITH COMPILER;
 }
