@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena.h"
 #include "pool.h"
 #include "settings.h"
 
@@ -68,6 +69,9 @@ int pinion_pool_report(struct pinion_pool *pool, FILE *stream)
                   "idle %s\n",
                   stats.cpu_count, stats.parallel_count, stats.capacity, stats.threads,
                   stats.threads_peak, pn_idle_name(pool->idle_mode));
+    bool is_on;
+    (void)fprintf(stream, "memory: %s, huge pages %s\n", pn_arena_backend(),
+                  pn_arena_huge_pages(&is_on));
     print_lines(stream, "plan: ", pinion_plan_reason(pool->plan));
     print_lines(stream, "degraded: ", degraded);
     const int error = print_workers(pool, stream);

@@ -25,7 +25,7 @@ static bool is_hungry(const struct pinion_pool *pool)
 /* Whether a task of this kind is to be queued at all: somebody must be there to run it. */
 static bool is_staffed(struct pinion_pool *pool)
 {
-    if (pn_load_relaxed(&pool->ending) || pool->base_limit == 0)
+    if (pn_load_relaxed(&pool->ending))
         return false;
     /* Acquire: pairs with pn_pool_grow. */
     if (pn_load_acquire(&pool->base_alive))
@@ -92,6 +92,8 @@ static bool worker_queue(struct pn_worker *worker, const struct pinion_call *cal
                          enum pn_task_kind kind, struct pinion_task **queued)
 {
     struct pinion_pool *pool = worker->pool;
+    if (pool->base_limit == 0)
+        return false;
     const bool has_enough =
         pn_deque_count(&worker->deque) >= ENOUGH_QUEUED + (size_t)worker->tombstones;
     if ((has_enough && !pool->is_eager && !is_hungry(pool)) || !is_staffed(pool))
@@ -131,7 +133,7 @@ static bool outside_queue(struct pinion_pool *pool, const struct pinion_call *ca
         count >= LANE_LIMIT ||
         (count >= ENOUGH_QUEUED * (size_t)pool->base_limit && !is_hungry(pool));
     struct pinion_task *task = NULL;
-    if (!(has_enough && !pool->is_eager) && is_staffed(pool))
+    if (pool->base_limit && !(has_enough && !pool->is_eager) && is_staffed(pool))
         task = outside_create(node, call, kind, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
     if (!task) {
         pn_fetch_add_relaxed(&node->counters.inlined, UINT64_C(1));
