@@ -315,7 +315,6 @@ static struct pn_worker *reserve_slot_locked(struct pinion_pool *pool,
 static int reserve_locked(struct pinion_pool *pool, const struct pn_pool_node *node,
                           struct pn_worker **idle, struct pn_worker **slot)
 {
-    *slot = NULL;
     if (pn_load_relaxed(&pool->ending))
         return pn_error(EAGAIN, "the pool is being destroyed");
     if (pool->max_parallel && pool->parallel_count >= pool->max_parallel)
@@ -359,7 +358,7 @@ static int start_reserve(struct pn_worker *slot, const struct pn_command *comman
 int pn_pool_reserve_run(struct pinion_pool *pool, struct pinion_task *task,
                         const struct pn_pool_node *node)
 {
-    struct pn_worker *idle, *slot;
+    struct pn_worker *idle = NULL, *slot = NULL;
     const struct pn_command command = {.task = task, .node = node};
     (void)pthread_mutex_lock(&pool->lock);
     int error = reserve_locked(pool, node, &idle, &slot);
