@@ -13,6 +13,7 @@
 #include "buffer.h"
 #include "detail.h"
 #include "machine.h"
+#include "xml.h"
 
 enum { XML_BYTES_MAX = 256 << 20 };
 
@@ -67,8 +68,8 @@ static int use_xml(struct pinion_topology *topology, const char *path, const cha
     int error = pn_buffer_read_file(&text, path, XML_BYTES_MAX);
     if (error)
         return pn_error(-error, "%s %.200s cannot be read: %s", name, path, strerrordesc_np(-error));
-    /* An empty file has no bytes to hand over; the NUL counts in hwloc's size. */
-    if (text.length == 0 ||
+    /* The NUL counts in hwloc's size. */
+    if (!pn_xml_is_sound(text.bytes) ||
         hwloc_topology_set_xmlbuffer(topology->tree, text.bytes, (int)text.length + 1))
         error = not_a_topology(name, path);
     else
