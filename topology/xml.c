@@ -75,10 +75,39 @@ static bool take_object(const char *text, struct object *object)
     return true;
 }
 
-/* "0x00000003,0x0": no "..." either, which is how hwloc writes a set without an end. */
-static bool is_set(struct span value)
+/* Up to eight digits behind "0x", or nothing, which stands for a zero among others. */
+static bool take_word(const char **text, bool may_be_empty)
 {
-    return value.length > 0 && strspn(value.at, "0123456789abcdefABCDEFx,") >= value.length;
+    const char *at = *text;
+    if (may_be_empty && *at != '0')
+        return true;
+    if (at[0] != '0' || at[1] != 'x')
+        return false;
+    const size_t digits = strspn(at + 2, "0123456789abcdefABCDEF");
+    *text = at + 2 + digits;
+    return digits > 0 && digits <= 8;
+}
+
+/* "0x00000003,,0x0". No "..." either, which is how hwloc writes a set without an end. */
+static bool is_set(const char *text)
+{
+    bool good = take_word(&text, false);
+    while (good && *text == ',') {
+        text++;
+        good = take_word(&text, true);
+    }
+    return good && *text == '"' && text[-1] != ',';
+}
+
+/* Those of objects, and of kinds of core. */
+static bool sets_are_sound(const char *text)
+{
+    for (const char *at = text; (at = strstr(at, "set=\""));) {
+        at += strlen("set=\"");
+        if (!is_set(at))
+            return false;
+    }
+    return true;
 }
 
 static bool is_index(struct span value)
@@ -106,7 +135,7 @@ static bool is_sound(const struct object *object)
     if (is_special(type))
         return true;
     for (unsigned i = CPUSET; i <= COMPLETE_NODESET; i++) {
-        if (!is_set(object->values[i]))
+        if (object->values[i].length == 0)
             return false;
     }
     return (!span_is(type, "PU") && !span_is(type, "NUMANode")) ||
@@ -124,5 +153,5 @@ bool pn_xml_is_sound(const char *text)
         cpu_found |= span_is(object.values[TYPE], "PU");
         node_found |= span_is(object.values[TYPE], "NUMANode");
     }
-    return cpu_found && node_found;
+    return cpu_found && node_found && sets_are_sound(text);
 }
