@@ -197,7 +197,7 @@ static int make_masks(const void *context)
 static void masks_survive_every_failed_allocation(void **state)
 {
     (void)state;
-    struct pinion_topology *topology = load_synthetic("core:4");
+    struct pinion_topology *topology = load_synthetic("core:4 pu:1");
     fail_each(make_masks, topology);
     pinion_topology_destroy(topology);
 }

@@ -325,7 +325,7 @@ static void each_limit_has_its_line(void **state)
 static void assert_refused(const char *cpus, const char *detail)
 {
     struct pinion_topology *topology = NULL;
-    const struct pinion_topology_options options = {.synthetic = "core:4", .cpus = cpus};
+    const struct pinion_topology_options options = {.synthetic = "core:4 pu:1", .cpus = cpus};
     assert_int_equal(pn_topology_load_at(root, &options, &topology), -EINVAL);
     assert_string_equal(pinion_error_detail(), detail);
     assert_null(topology);
@@ -341,7 +341,7 @@ static void a_list_beyond_the_cpuset_or_the_machine_is_refused_with_the_reason(v
                           "widen cpuset.cpus");
     assert_refused("4", "cpu 4 is offline; ask for one that is online (0-3), or write 1 to "
                         "/sys/devices/system/cpu/cpu4/online");
-    assert_refused("0-9", "cpu 4 is offline; ask for one that is online (0-3), or write 1 to "
+    assert_refused("0-2,4-9", "cpu 4 is offline; ask for one that is online (0-3), or write 1 to "
                           "/sys/devices/system/cpu/cpu4/online");
     assert_refused("9", "there is no cpu 9 on this machine (0-4); ask for one of those");
 }

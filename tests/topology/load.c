@@ -124,11 +124,13 @@ static void a_narrower_mask_is_a_limit_and_an_explicit_list_goes_beyond_it(void 
     cpu_set_t before, one;
     char list[16];
     assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
-    int first = 0, last = 0;
-    for (int cpu = CPU_SETSIZE - 1; cpu >= 0; cpu--)
-        first = CPU_ISSET(cpu, &before) ? cpu : first;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        last = CPU_ISSET(cpu, &before) ? cpu : last;
+    unsigned first = CPU_SETSIZE, last = 0;
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, &before))
+            continue;
+        first = first < cpu ? first : cpu;
+        last = cpu;
+    }
     if (first == last)
         skip();
     CPU_ZERO(&one);
@@ -139,7 +141,7 @@ static void a_narrower_mask_is_a_limit_and_an_explicit_list_goes_beyond_it(void 
     assert_int_equal(pinion_topology_cpu_count(topology), 1);
     assert_non_null(strstr(pinion_topology_limits(topology), "affinity mask"));
     pinion_topology_destroy(topology);
-    (void)snprintf(list, sizeof list, "%d", last);
+    (void)snprintf(list, sizeof list, "%u", last);
     const struct pinion_topology_options options = {.cpus = list};
     assert_int_equal(pinion_topology_load(&options, &topology), 0);
     assert_int_equal(pinion_topology_cpus(topology, &cpus), 1);
@@ -244,7 +246,7 @@ static void bad_lists_are_refused_with_the_reason(void **state)
         {"0-1000000", "there is no cpu 4 on this machine (0-3)"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct pinion_topology_options options = {.synthetic = "core:4",
+        const struct pinion_topology_options options = {.synthetic = "core:4 pu:1",
                                                         .cpus = cases[i].list};
         assert_refused(&options, -EINVAL, cases[i].detail);
     }
@@ -280,7 +282,7 @@ static void hwloc_s_variables_stand_in_for_this_machine(void **state)
     assert_int_equal(pinion_topology_cpu_count(topology), 6);
     assert_false(pn_topology_is_this_machine(topology));
     pinion_topology_destroy(topology);
-    topology = load_synthetic("core:5"); /* what options name wins */
+    topology = load_synthetic("core:5 pu:1"); /* what options name wins */
     assert_int_equal(pinion_topology_cpu_count(topology), 5);
     pinion_topology_destroy(topology);
     assert_int_equal(setenv("HWLOC_SYNTHETIC", "bogus:3", 1), 0);

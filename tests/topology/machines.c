@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "machines.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include <pinion/error.h>
@@ -64,12 +65,14 @@ void random_description(uint64_t *state, char *text, size_t size)
 {
     static const char *const levels[] = {"pack", "numa", "l3", "l2", "core"};
     size_t used = 0;
+    bool has_nodes = false; /* hwloc takes a level of them or attached ones, not both */
     for (unsigned i = 0; i < 5; i++) {
-        if (random_below(state, 3) == 0)
+        if (random_below(state, 3) == 0 || (i == 1 && has_nodes))
             continue;
         const unsigned count = 1 + random_below(state, i == 4 ? 5 : 3);
         used += (size_t)snprintf(text + used, size - used, "%s:%u ", levels[i], count);
-        if (i == 0 && random_below(state, 4) == 0)
+        has_nodes = i == 0 && random_below(state, 4) == 0;
+        if (has_nodes)
             used += (size_t)snprintf(text + used, size - used, "[numa(memory=%uGB)] ",
                                      1 + random_below(state, 9));
     }

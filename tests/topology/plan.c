@@ -348,8 +348,8 @@ static void workers_above_the_cpus_wrap_round_and_the_reason_says_so(void **stat
 {
     (void)state;
     const struct pinion_plan_options options = {.placement = PINION_PLACE_COMPACT, .workers = 5};
-    assert_seats("core:2", options, "0 1 0 1 0 + 1");
-    struct pinion_topology *topology = load_synthetic("core:2");
+    assert_seats("core:2 pu:1", options, "0 1 0 1 0 + 1");
+    struct pinion_topology *topology = load_synthetic("core:2 pu:1");
     struct pinion_plan *plan = make(topology, &options);
     assert_non_null(strstr(pinion_plan_reason(plan), "5 workers on 2 cpus: seats wrap round"));
     pinion_plan_destroy(plan);
@@ -376,7 +376,7 @@ static void one_cpu_has_no_worker_and_the_caller_sits_on_it(void **state)
 static void node_leaves_the_cpu_open_and_none_the_node_too(void **state)
 {
     (void)state;
-    struct pinion_topology *topology = load_synthetic("numa:2 core:2");
+    struct pinion_topology *topology = load_synthetic("numa:2 core:2 pu:1");
     struct pinion_plan *plan =
         make(topology, &(struct pinion_plan_options){.placement = PINION_PLACE_NODE});
     assert_int_equal(plan->seats[0].cpu, -1);
@@ -483,7 +483,7 @@ static void invalid_options_are_refused_with_a_reason(void **state)
 static void an_exact_number_of_workers_may_be_0(void **state)
 {
     (void)state;
-    struct pinion_topology *topology = load_synthetic("core:4");
+    struct pinion_topology *topology = load_synthetic("core:4 pu:1");
     struct pinion_plan *plan;
     assert_int_equal(pn_plan_make(topology, NULL, 0, &plan), 0);
     assert_int_equal(plan->count, 0);

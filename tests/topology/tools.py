@@ -50,24 +50,29 @@ def parse_list(text):
 
 
 def distances(text):
-    """The first latency matrix between nodes that lstopo prints, by logical indexes."""
-    rows, reading = [], False
+    """The first latency matrix between nodes that lstopo prints: {(from, to): distance} by logical
+    indexes, which its rows and columns need not follow."""
+    columns, matrix = None, {}
     for line in text.splitlines():
+        words = line.split()
         if "latency matrix" in line and "NUMANode" in line:
-            reading = True
-        elif reading and re.match(r"^\s+index", line):
+            columns = []
+        elif columns is None:
             continue
-        elif reading and re.match(r"^\s+\d+(\s+\d+)+\s*$", line):
-            rows.append([int(n) for n in line.split()][1:])
-        elif reading:
+        elif words[:1] == ["index"]:
+            columns = [int(n) for n in words[1:]]
+        elif len(words) == len(columns) + 1 and all(n.isdigit() for n in words):
+            for column, value in zip(columns, words[1:]):
+                matrix[int(words[0]), column] = int(value)
+        else:
             break
-    return rows
+    return matrix
 
 
 def check(name, source, ours):
     """source: arguments that make a tool of hwloc read the machine."""
     def count(kind):
-        return int(run("hwloc-calc", *source, "--number-of", kind, "all"))
+        return int(run("hwloc-calc", *source, "--number-of", kind, "all") or 0)
 
     cpus = {cpu["os_index"]: cpu for cpu in ours["cpus"]}
     expect(name, "cpus", len(cpus), count("pu"))
@@ -99,10 +104,11 @@ def check(name, source, ours):
     matrix = distances(console)
     expect(name, "distances known", ours["distances"]["known"], bool(matrix))
     if matrix:
-        expect(name, "distances", ours["distances"]["matrix"], matrix)
+        rows = enumerate(ours["distances"]["matrix"])
+        expect(name, "distances", {(i, j): n for i, row in rows for j, n in enumerate(row)}, matrix)
 
-    for kind in ("L1", "L2", "L3"):
-        theirs = count(kind + "Cache")
+    for kind in ("L1d", "L2", "L3"):
+        theirs = count(kind)
         expect(name, kind, sum(c["level"] == int(kind[1]) for c in ours["caches"]), theirs)
 
 

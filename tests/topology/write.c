@@ -113,7 +113,7 @@ static void every_cpu_and_node_of_every_machine_is_in_its_text(void **state)
 static void a_stream_that_refuses_is_reported(void **state)
 {
     (void)state;
-    struct pinion_topology *topology = load_synthetic("core:2");
+    struct pinion_topology *topology = load_synthetic("core:2 pu:1");
     write_fn *const writers[] = {pinion_topology_write_json, pinion_topology_write_text};
     for (unsigned i = 0; i < 2; i++) {
         FILE *stream = fopen("/dev/full", "w");
@@ -130,7 +130,7 @@ static void a_stream_that_had_failed_before_is_reported(void **state)
     (void)state;
     FILE *stream = fopen("/dev/null", "r");
     assert_non_null(stream);
-    struct pinion_topology *topology = load_synthetic("core:2");
+    struct pinion_topology *topology = load_synthetic("core:2 pu:1");
     assert_in_range(-pinion_topology_write_text(topology, stream), 1, 200);
     (void)fclose(stream);
     pinion_topology_destroy(topology);
