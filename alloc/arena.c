@@ -48,10 +48,11 @@ int pinion_arena_create(int node, struct pinion_arena **arena)
     if (node < -1 || (node >= 0 && pn_memory_node_check(node) != 0))
         return refuse_node(node);
     int error = pn_backend_create(node, arena);
-    if (error == -EAGAIN)
-        return pn_error(ENOMEM, "jemalloc has no more arenas to give; destroy some first");
     if (error != 0)
-        return pn_error(ENOMEM, "out of memory for an arena on node %d", node);
+        return pn_error(-error,
+                        "no memory for an arena on node %d, or too many arenas (%s); free memory or "
+                        "destroy other arenas first",
+                        node, pn_backend_name());
     return 0;
 }
 

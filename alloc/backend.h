@@ -20,8 +20,8 @@ struct pinion_arena {
     _Atomic int bind_error;
 };
 
-/* Makes an arena. node is -1 or one that this process may have memory on. 0 or -ENOMEM, -EAGAIN (as
- * many arenas as jemalloc has). Any thread. */
+/* Makes an arena. node is -1 or one that this process may have memory on. 0 or -ENOMEM, also
+ * where jemalloc's 4,095 arenas are in use. Any thread. */
 int pn_backend_create(int node, struct pinion_arena **arena);
 
 /* Releases an arena and all of its memory. Nobody else uses it any more. */
@@ -40,7 +40,8 @@ void pn_backend_keep(struct pinion_arena *arena);
 const char *pn_backend_name(void);
 
 /* Called by the backends for each mapping that they make, before it is touched: binds it to the
- * arena's node. Cannot fail: a refused bind is kept in bind_error. Allocates nothing; keeps errno. */
+ * arena's node. Cannot fail: a refused bind is kept in bind_error. Binding goes through
+ * hwloc, which allocates by malloc; within a hook jemalloc serves that from its arena 0. Keeps errno. */
 void pn_arena_bind(struct pinion_arena *arena, void *address, size_t length);
 
 #endif

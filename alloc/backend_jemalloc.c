@@ -24,12 +24,12 @@
 #include "huge.h"
 
 /* One arena of jemalloc, and one of ours while it is in use. Never freed: jemalloc keeps the address
- * of hooks, and calls them for as long as the program runs. index and hooks are written once, before
- * anyone else knows the record; next_idle is guarded by idle_mutex; kept is written by any thread,
+ * of hooks, and calls them for as long as the program runs. hooks and default_hooks are written once,
+ * before jemalloc knows them, index before anyone else knows the record; next_idle is guarded by idle_mutex; kept is written by any thread,
  * and read by the one that destroys, which the caller orders after all else. */
 struct record {
     struct pinion_arena arena;
-    extent_hooks_t hooks;
+    extent_hooks_t hooks, *default_hooks;
     unsigned index;
     _Atomic bool kept;
     struct record *next_idle;
@@ -38,19 +38,14 @@ struct record {
 static pthread_mutex_t idle_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct record *idle; /* of all nodes: reset, in no use */
 
-static extent_hooks_t *default_hooks; /* written once, by find_defaults */
-static pthread_once_t defaults_once = PTHREAD_ONCE_INIT;
+static pthread_once_t version_once = PTHREAD_ONCE_INIT;
 static char version[64] = "jemalloc";
 
-static void find_defaults(void)
+/* "5.3.0-0-g54eaed1d8b56...": the number is enough. */
+static void read_version(void)
 {
-    size_t size = sizeof(default_hooks);
-    if (mallctl("arena.0.extent_hooks", &default_hooks, &size, NULL, 0) != 0)
-        default_hooks = NULL;
-
-    /* "5.3.0-0-g54eaed1d8b56...": the number is enough. */
     const char *long_version;
-    size = sizeof(long_version);
+    size_t size = sizeof(long_version);
     if (mallctl("version", &long_version, &size, NULL, 0) == 0)
         snprintf(version, sizeof(version), "jemalloc %.*s", (int)strcspn(long_version, "-"),
                  long_version);
@@ -67,10 +62,12 @@ static void *map_extent(extent_hooks_t *hooks, void *address, size_t size, size_
                         bool *zero, bool *commit, unsigned index)
 {
     (void)index; /* of an arena that doesn't exist yet on the first call; 0 always does */
-    void *extent = default_hooks->alloc(default_hooks, address, size, alignment, zero, commit, 0);
+    struct record *record = PN_CONTAINER_OF(hooks, struct record, hooks);
+    hooks = record->default_hooks;
+    void *extent = hooks->alloc(hooks, address, size, alignment, zero, commit, 0);
     if (extent == NULL)
         return NULL;
-    pn_arena_bind(&PN_CONTAINER_OF(hooks, struct record, hooks)->arena, extent, size);
+    pn_arena_bind(&record->arena, extent, size);
     /* jemalloc aligns its own records, and only those, to a huge page; whether they are to be on one
      * is said by its option metadata_thp. */
     if (alignment < pn_huge_pages()->bytes)
@@ -99,20 +96,28 @@ static void give_idle(struct record *record)
     pthread_mutex_unlock(&idle_mutex);
 }
 
+static int create_arena(struct record *record)
+{
+    extent_hooks_t *hooks = &record->hooks;
+    record->hooks = *record->default_hooks;
+    record->hooks.alloc = map_extent;
+    size_t size = sizeof(record->index);
+    return mallctl("arenas.create", &record->index, &size, &hooks, sizeof(hooks));
+}
+
 static int make_record(int node, struct record **result)
 {
     struct record *record = calloc(1, sizeof(*record));
     if (record == NULL)
         return -ENOMEM;
     record->arena.node = node;
-    record->hooks = *default_hooks;
-    record->hooks.alloc = map_extent;
-    extent_hooks_t *hooks = &record->hooks;
-    size_t size = sizeof(record->index);
-    int error = mallctl("arenas.create", &record->index, &size, &hooks, sizeof(hooks));
+    size_t size = sizeof(record->default_hooks);
+    int error = mallctl("arena.0.extent_hooks", &record->default_hooks, &size, NULL, 0);
+    if (error == 0)
+        error = create_arena(record);
     if (error != 0) {
         free(record);
-        return error == EAGAIN ? -EAGAIN : -ENOMEM;
+        return -ENOMEM;
     }
     *result = record;
     return 0;
@@ -120,15 +125,10 @@ static int make_record(int node, struct record **result)
 
 int pn_backend_create(int node, struct pinion_arena **arena)
 {
-    pthread_once(&defaults_once, find_defaults);
-    if (default_hooks == NULL)
-        return -ENOMEM;
     struct record *record = take_idle(node);
-    if (record == NULL) {
-        int error = make_record(node, &record);
-        if (error != 0)
-            return error;
-    }
+    int error = record == NULL ? make_record(node, &record) : 0;
+    if (error != 0)
+        return error;
     *arena = &record->arena;
     return 0;
 }
@@ -193,6 +193,6 @@ void pn_backend_keep(struct pinion_arena *arena)
 
 const char *pn_backend_name(void)
 {
-    pthread_once(&defaults_once, find_defaults);
+    pthread_once(&version_once, read_version);
     return version;
 }

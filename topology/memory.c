@@ -117,15 +117,27 @@ int pn_memory_node_check(int node)
     return is_set(mask, (unsigned)node) ? 0 : -ENODEV;
 }
 
-/* Whether the kernel's policy for the page at address now prefers the node. */
-static int check_policy(const void *address, int node)
+/* Has the kernel's policy for an area read back as MPOL_PREFERRED of the node. hwloc asks newer kernels
+ * for MPOL_PREFERRED_MANY, which they forget for huge pages (seen with Linux 6.1: these then come from
+ * the node of whoever touches them first), so that is put right. */
+static int settle_policy(void *address, size_t length, int node)
 {
     unsigned long mask[NODE_WORDS] = {0};
     int mode;
-    if (syscall(SYS_get_mempolicy, &mode, mask, (unsigned long)NODES_MAX, address, MPOL_F_ADDR))
-        return -errno;
-    mode &= ~MPOL_MODE_FLAGS;
-    return mode == MPOL_PREFERRED && is_set(mask, (unsigned)node) ? 0 : -EPERM;
+    for (int tries = 0; tries < 2; tries++) {
+        if (syscall(SYS_get_mempolicy, &mode, mask, (unsigned long)NODES_MAX, address, MPOL_F_ADDR))
+            return -errno;
+        mode &= ~MPOL_MODE_FLAGS;
+        if (!is_set(mask, (unsigned)node))
+            return -EPERM;
+        if (mode == MPOL_PREFERRED)
+            return 0;
+        /* One more bit than there are nodes: the kernel takes one off. */
+        if (syscall(SYS_mbind, address, length, MPOL_PREFERRED, mask, (unsigned long)NODES_MAX + 1,
+                    0))
+            return -errno;
+    }
+    return -EPERM;
 }
 
 int pn_memory_bind(void *address, size_t length, int node)
@@ -142,13 +154,13 @@ int pn_memory_bind(void *address, size_t length, int node)
         hwloc_bitmap_free(set);
         return -ENOMEM;
     }
-    /* Without STRICT this is MPOL_PREFERRED: memory past the node's end comes from its neighbours,
+    /* Without STRICT this prefers the node: memory past the node's end comes from its neighbours,
      * where MPOL_BIND would call the OOM killer. */
     if (hwloc_set_area_membind(machine.tree, address, length, set, HWLOC_MEMBIND_BIND,
                                HWLOC_MEMBIND_BYNODESET))
         error = -errno;
     hwloc_bitmap_free(set);
-    return error ? error : check_policy(address, node);
+    return error ? error : settle_policy(address, length, node);
 }
 
 int pn_memory_nodes_of(const void *const *pages, size_t count, int *nodes)

@@ -13,54 +13,58 @@
 #include "detail.h"
 #include "future.h"
 
-/* A call whose alignments were put right runs here, from copies that have them: what the caller passed
- * need not. Without memory for that it runs on what there is. */
-static void run_mended(const struct pinion_call *mended, void *result)
+static bool is_power_of_two_up_to_max(size_t align)
 {
-    const size_t room = PINION_ALIGN_MAX;
-    const size_t context_bytes = (mended->context_size + room - 1) / room * room;
-    const size_t result_bytes = (mended->result_size + room - 1) / room * room;
-    char *memory = aligned_alloc(room, context_bytes + result_bytes + room);
-    if (!memory) {
-        pn_call_run(mended, result);
-        return;
-    }
-    struct pinion_call copied = *mended;
-    copied.context = memory;
-    if (mended->context_size)
-        memcpy(memory, mended->context, mended->context_size);
-    pn_call_run(&copied, memory + context_bytes);
-    if (result && mended->result_size)
-        memcpy(result, memory + context_bytes, mended->result_size);
-    free(memory);
+    return align <= PINION_ALIGN_MAX && (align & (align - 1)) == 0;
 }
 
-static bool is_mended(const struct pinion_call *call, const struct pinion_call *mended)
+/* A call with an invalid alignment, which cannot fail: it runs here, on copies that have the greatest
+ * one. Without memory for that it runs on what there is. */
+static __attribute__((noinline)) void run_mended(const struct pinion_call *call, void *result)
 {
-    return call->context_align != mended->context_align ||
-           call->result_align != mended->result_align;
+    const size_t room = PINION_ALIGN_MAX;
+    const size_t context_bytes = (call->context_size + room - 1) / room * room;
+    const size_t result_bytes = (call->result_size + room - 1) / room * room;
+    struct pinion_call mended = *call;
+    if (!is_power_of_two_up_to_max(call->context_align))
+        mended.context_align = room;
+    if (!is_power_of_two_up_to_max(call->result_align))
+        mended.result_align = room;
+    char *memory = aligned_alloc(room, context_bytes + result_bytes + room);
+    if (!memory) {
+        mended.context_align = mended.result_align = 1;
+        pn_call_run(&mended, result);
+        return;
+    }
+    mended.context = memory;
+    if (call->context_size)
+        memcpy(memory, call->context, call->context_size);
+    pn_call_run(&mended, memory + context_bytes);
+    if (result && call->result_size)
+        memcpy(result, memory + context_bytes, call->result_size);
+    free(memory);
 }
 
 void pinion_async(struct pinion_io *io, const struct pinion_call *call, void *result,
                   struct pinion_future *future)
 {
-    const struct pinion_call mended = pn_call_mended(call);
-    if (PN_UNLIKELY(is_mended(call, &mended)))
-        run_mended(&mended, result);
-    else if (io->vtable->async(io, &mended, future))
+    PN_ASSERT(pn_call_is_valid(call));
+    if (PN_UNLIKELY(!pn_call_is_aligned(call)))
+        run_mended(call, result);
+    else if (io->vtable->async(io, call, future))
         return;
     else
-        pn_call_run(&mended, result);
+        pn_call_run(call, result);
     future->task = NULL;
 }
 
 void pinion_async_detached(struct pinion_io *io, const struct pinion_call *call)
 {
-    const struct pinion_call mended = pn_call_mended(call);
-    if (PN_UNLIKELY(is_mended(call, &mended)))
-        run_mended(&mended, NULL);
-    else if (!io->vtable->detached(io, &mended))
-        pn_call_run(&mended, NULL);
+    PN_ASSERT(pn_call_is_valid(call));
+    if (PN_UNLIKELY(!pn_call_is_aligned(call)))
+        run_mended(call, NULL);
+    else if (!io->vtable->detached(io, call))
+        pn_call_run(call, NULL);
 }
 
 static int spawn(struct pinion_io *io, const struct pinion_call *call, enum pn_task_kind kind,

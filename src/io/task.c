@@ -15,11 +15,6 @@ struct layout {
     size_t context_offset, result_offset, bytes, align;
 };
 
-static bool align_is_valid(size_t align)
-{
-    return align <= PINION_ALIGN_MAX && (align & (align - 1)) == 0;
-}
-
 static size_t align_or_default(size_t align) { return align ? align : alignof(max_align_t); }
 
 /* Sizes beyond this cannot be had anyway, and sums of them don't wrap. */
@@ -27,23 +22,8 @@ static size_t align_or_default(size_t align) { return align ? align : alignof(ma
 
 bool pn_call_is_valid(const struct pinion_call *call)
 {
-    return call->start && align_is_valid(call->context_align) &&
-           align_is_valid(call->result_align) && call->context_size <= SIZE_LIMIT &&
+    return call->start && pn_call_is_aligned(call) && call->context_size <= SIZE_LIMIT &&
            call->result_size <= SIZE_LIMIT && (call->context || call->context_size == 0);
-}
-
-struct pinion_call pn_call_mended(const struct pinion_call *call)
-{
-    struct pinion_call mended = *call;
-    PN_ASSERT(call->start);
-    PN_ASSERT(align_is_valid(call->context_align));
-    PN_ASSERT(align_is_valid(call->result_align));
-    PN_ASSERT(call->context || call->context_size == 0);
-    if (!align_is_valid(mended.context_align))
-        mended.context_align = PINION_ALIGN_MAX;
-    if (!align_is_valid(mended.result_align))
-        mended.result_align = PINION_ALIGN_MAX;
-    return mended;
 }
 
 static size_t round_up(size_t size, size_t align) { return (size + align - 1) & ~(align - 1); }

@@ -87,9 +87,13 @@ struct pn_task_large {
  * PINION_ALIGN_MAX, sizes whose sum is one. */
 bool pn_call_is_valid(const struct pinion_call *call);
 
-/* A call with what is invalid in its alignments put right (PINION_ALIGN_MAX): asserts that there was
- * nothing. For the spawns that cannot fail. */
-struct pinion_call pn_call_mended(const struct pinion_call *call);
+/* Whether its alignments are valid. */
+static inline bool pn_call_is_aligned(const struct pinion_call *call)
+{
+    return ((call->context_align & (call->context_align - 1)) |
+            (call->result_align & (call->result_align - 1))) == 0 &&
+           call->context_align <= PINION_ALIGN_MAX && call->result_align <= PINION_ALIGN_MAX;
+}
 
 /* Makes a task of a valid call in the state given (PN_TASK_QUEUED | PN_TASK_IN_QUEUE, or
  * PN_TASK_RUNNING if it is handed over), its context copied. slab is the caller's; what does not fit

@@ -96,7 +96,7 @@ struct pinion_task *pn_deque_pop(struct pn_deque *deque)
      * one total order, so at least one of the two sees the other. */
     pn_store_seq_cst(&deque->bottom, bottom);
     int64_t top = pn_load_seq_cst(&deque->top);
-    if (top > bottom) { /* empty */
+    if (top > bottom) { /* empty: back to what it was; nothing is published by it */
         pn_store_relaxed(&deque->bottom, bottom + 1);
         return NULL;
     }

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which worker is the calling thread? A list a thread, of the pools in which it has a slot: its own
+ * pool, if it is a pool's thread, and those that it made. Entries of pools that are gone are told by
+ * their id, and cleared away when the thread makes its next pool or exits.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pool.h"
+
+static _Thread_local
+    __attribute__((tls_model("initial-exec"))) struct pn_membership *memberships;
+
+/* Pools that are alive, for threads that exit: a pool is unregistered before it is torn down. */
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct pinion_pool *registry;
+static _Atomic uint64_t last_id;
+static pthread_once_t exit_hook_once = PTHREAD_ONCE_INIT;
+static pthread_key_t exit_hook;
+static int exit_hook_error;
+
+uint64_t pn_membership_new_id(void) { return pn_fetch_add_relaxed(&last_id, UINT64_C(1)) + 1; }
+
+struct pn_worker *pn_membership_find(const struct pinion_pool *pool)
+{
+    for (const struct pn_membership *entry = memberships; entry; entry = entry->next)
+        if (entry->pool_id == pool->id)
+            return entry->worker;
+    return NULL;
+}
+
+/* A pool's thread enters its own entry before any other, so it is the last of the list. */
+struct pn_worker *pn_membership_own(void)
+{
+    const struct pn_membership *entry = memberships;
+    while (entry && entry->next)
+        entry = entry->next;
+    return entry && !entry->is_caller ? entry->worker : NULL;
+}
+
+void pn_membership_enter(struct pn_membership *entry, struct pn_worker *worker)
+{
+    entry->pool_id = worker->pool->id;
+    entry->worker = worker;
+    entry->is_caller = false;
+    entry->next = NULL;
+    memberships = entry;
+}
+
+void pn_membership_move(struct pn_membership *entry, struct pn_worker *worker)
+{
+    entry->worker = worker;
+}
+
+static struct pinion_pool *registered_locked(uint64_t id)
+{
+    struct pinion_pool *pool = registry;
+    while (pool && pool->id != id)
+        pool = pool->next_pool;
+    return pool;
+}
+
+/* Frees the calling thread's entry of one pool. */
+static void forget(uint64_t id)
+{
+    for (struct pn_membership **link = &memberships; *link; link = &(*link)->next) {
+        struct pn_membership *entry = *link;
+        if (entry->pool_id == id && entry->is_caller) {
+            *link = entry->next;
+            free(entry);
+            return;
+        }
+    }
+}
+
+/* Frees the entries of pools that are gone. */
+static void forget_gone_locked(void)
+{
+    struct pn_membership **link = &memberships;
+    while (*link) {
+        struct pn_membership *entry = *link;
+        if (entry->is_caller && !registered_locked(entry->pool_id)) {
+            *link = entry->next;
+            free(entry);
+        } else {
+            link = &entry->next;
+        }
+    }
+}
+
+/* A thread ends that made pools: what it queued goes where workers look without it. */
+static void leave_all(void *unused)
+{
+    (void)unused;
+    (void)pthread_mutex_lock(&registry_lock);
+    while (memberships) {
+        struct pn_membership *entry = memberships;
+        memberships = entry->next;
+        if (!entry->is_caller)
+            continue;
+        struct pinion_pool *pool = registered_locked(entry->pool_id);
+        if (pool) {
+            pn_worker_flush(entry->worker);
+            (void)pthread_mutex_lock(&pool->lock);
+            entry->worker->has_thread = false;
+            (void)pthread_mutex_unlock(&pool->lock);
+        }
+        free(entry);
+    }
+    (void)pthread_mutex_unlock(&registry_lock);
+}
+
+void pn_membership_leave(void) { leave_all(NULL); }
+
+static void make_exit_hook(void) { exit_hook_error = pthread_key_create(&exit_hook, leave_all); }
+
+int pn_membership_register(struct pinion_pool *pool)
+{
+    (void)pthread_once(&exit_hook_once, make_exit_hook);
+    /* The value only has to be there for the hook to run. */
+    if (exit_hook_error || pthread_setspecific(exit_hook, &memberships))
+        return -ENOMEM;
+    struct pn_membership *entry = malloc(sizeof *entry);
+    if (!entry)
+        return -ENOMEM;
+    *entry = (struct pn_membership){
+        .pool_id = pool->id, .worker = pool->caller, .is_caller = true};
+
+    (void)pthread_mutex_lock(&registry_lock);
+    forget_gone_locked();
+    entry->next = memberships;
+    memberships = entry;
+    pool->next_pool = registry;
+    registry = pool;
+    (void)pthread_mutex_unlock(&registry_lock);
+    return 0;
+}
+
+void pn_membership_unregister(struct pinion_pool *pool)
+{
+    (void)pthread_mutex_lock(&registry_lock);
+    struct pinion_pool **link = &registry;
+    while (*link != pool)
+        link = &(*link)->next_pool;
+    *link = pool->next_pool;
+    (void)pthread_mutex_unlock(&registry_lock);
+    forget(pool->id);
+}

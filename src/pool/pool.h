@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The pool's own objects: the pool, its nodes, its workers.
+ *
+ *   pool.c        makes and ends a pool
+ *   spawn.c       the interface's calls: where a new task goes
+ *   worker.c      what a base worker and a reserve thread do; finding work
+ *   threads.c     starting, handing over, retiring and joining threads: the capacity rule
+ *   membership.c  which worker a thread is
+ *   stats.c       what others may know
+ *
+ * Terms: a *slot* is a struct pn_worker, which stays until the pool ends; the thread in it may change.
+ * Base slots run async tasks, one a seat; a reserve slot runs the one task that it was handed; the
+ * caller's slot is that of the thread that made the pool.
+ */
+#ifndef PN_POOL_H
+#define PN_POOL_H
+
+#include <pthread.h>
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <pinion/pool.h>
+
+#include "atomic.h"
+#include "binding.h"
+#include "deque.h"
+#include "idle.h"
+#include "interface.h"
+#include "lane.h"
+#include "neighbors.h"
+
+struct pinion_arena;
+struct pn_slab;
+
+enum pn_role { PN_BASE, PN_RESERVE, PN_CALLER };
+
+/* Written by the slot's thread alone, read by anyone (relaxed: each is a number of its own). */
+struct pn_counters {
+    _Atomic uint64_t tasks, inlined, queued, claimed, stolen_near, stolen_far, parked, woken;
+};
+
+/* What outside threads of a node share. They add with locked instructions, on a line of its own. */
+struct pn_pool_node {
+    unsigned node;              /* OS index, PINION_NO_NODE: the machine names none */
+    struct pinion_arena *arena; /* constant */
+    struct pn_neighbors *neighbors;     /* base workers by their distance from this node */
+    struct pn_cpu_mask *mask;   /* its allowed CPUs; NULL: threads are not pinned */
+    struct pn_lane lane;
+    pthread_mutex_t slab_lock;
+    struct pn_slab *slab; /* owned by who holds slab_lock */
+    alignas(PN_LINE_PAIR) struct pn_counters counters;
+    _Atomic uint64_t injected;
+};
+
+/* What a reserve thread that wakes is to do. Written by who took it off the idle list, before signal
+ * becomes SIGNALED; read and cleared by the thread after it saw that. */
+struct pn_command {
+    struct pinion_task *task;        /* run this … */
+    const struct pn_pool_node *node; /* … on this node's CPUs, or else */
+    struct pn_worker *become;        /* go to this base slot, or else (both NULL) end */
+};
+
+/* signal: CALM -> SLEEPING (by the thread, before it sleeps) -> SIGNALED (by who wakes it) -> CALM (by
+ * the thread). */
+enum { PN_SIGNAL_CALM, PN_SIGNAL_SLEEPING, PN_SIGNAL_SIGNALED };
+
+struct pn_worker {
+    /* Constant while the slot has a thread. */
+    struct pinion_pool *pool;
+    enum pn_role role;
+    unsigned index; /* among its role */
+    struct pinion_seat seat;
+    struct pn_pool_node *node;
+    struct pn_neighbors *neighbors; /* base slots by their distance from here */
+    struct pn_slab *slab;   /* owned by the slot's thread */
+
+    /* The thread's own. */
+    uint32_t random;
+    unsigned turns;
+    unsigned tombstones; /* at most so many claimed entries are in the deque */
+    bool is_announced;   /* counted in pool->announced */
+    bool is_loose;       /* its mask was widened by pinion_affinity_restore */
+    const struct pn_pool_node *floats; /* reserve: whose CPUs it may use; NULL: not said yet */
+
+    /* Under pool->lock. */
+    struct pn_worker *next; /* in one of the pool's lists of slots */
+    bool has_thread;
+    bool is_listed;  /* in pool->idle_reserves */
+    bool is_retired; /* its thread is no longer counted, and about to end */
+
+    /* Read back from the kernel by the thread, shown to others. */
+    _Atomic int pinned_cpu;
+
+    alignas(PN_LINE_PAIR) struct pn_deque deque;
+    alignas(PN_LINE_PAIR) _Atomic uint32_t signal;
+    struct pn_command command;
+    alignas(PN_LINE_PAIR) struct pn_counters counters;
+};
+
+/* A thread of the pool, from before it is created until it is joined. In one of the two lists of the
+ * pool, under its lock. */
+struct pn_thread {
+    pthread_t handle;
+    struct pn_worker *first; /* the slot that it begins in */
+    struct pn_thread *next, **link;
+};
+
+/* Which slot a thread has in which pool: an entry of the thread's own list. */
+struct pn_membership {
+    uint64_t pool_id; /* ids are never used again, so a stale entry matches no pool */
+    struct pn_worker *worker; /* dangles in a stale entry */
+    bool is_caller;           /* the thread made the pool; the entry is on the heap */
+    struct pn_membership *next;
+};
+
+/* Reserve slots are found by index in chunks that double, so that the array grows under readers. */
+#define PN_RESERVE_CHUNKS 24
+#define PN_RESERVE_FIRST  8u
+
+/* Under lock:
+ *   capacity == cpu_count - 1 + parallel_count, threads <= the highest capacity so far
+ *   base_taken <= cpu_count - 1
+ *   parallel_count == accepted and not ended concurrent and parallel tasks
+ *   threads == base slots with a thread + reserve slots with one, those being started included
+ *   idle_reserves: reserve slots whose thread has no task and no command
+ */
+struct pinion_pool {
+    struct pinion_io io;
+    uint64_t id;
+
+    /* Constant after create. */
+    unsigned cpu_count, base_limit; /* base_limit == cpu_count - 1 */
+    unsigned max_parallel;
+    enum pinion_idle idle_mode;
+    int64_t spin_ns, retire_after;
+    size_t stack_bytes;
+    bool is_eager, is_pinning;
+    struct pinion_plan *plan;
+    struct pn_node_distances distances;
+    struct pn_place *places; /* of the distinct seats */
+    struct pn_place caller_place;
+    unsigned place_count;
+    struct pn_pool_node *nodes;
+    unsigned node_count;
+    uint32_t *node_of_cpu; /* by OS index of the CPU: index in nodes */
+    unsigned node_of_cpu_count;
+    struct pn_cpu_mask *original_mask; /* the program's, when the pool was made; NULL: unknown */
+    struct pn_worker *caller;
+    _Atomic(struct pn_worker *) *base; /* base_limit; an entry is set once, before its thread */
+
+    alignas(PN_LINE_PAIR) struct pn_idle idle;
+
+    /* Read on every spawn, written seldom. */
+    alignas(PN_LINE_PAIR) _Atomic bool ending;
+    _Atomic unsigned base_alive;    /* base slots that have a thread, counted when it is sure */
+    _Atomic unsigned base_high;     /* base slots below this may be set */
+    _Atomic unsigned base_missing;  /* seats without a thread: base_limit - base_taken */
+    _Atomic unsigned announced;     /* reserve slots whose deque may hold tasks */
+    _Atomic unsigned reserve_count; /* reserve slots made */
+    _Atomic int64_t grow_after;     /* a thread could not be had: no new try before (pn_now) */
+    _Atomic(struct pn_worker **) reserves[PN_RESERVE_CHUNKS];
+
+    /* Held while a seat gets its thread, so that one does it at a time; only ever tried for. */
+    alignas(PN_LINE_PAIR) pthread_mutex_t grow_lock;
+    struct pn_worker *free_base; /* seats that lost theirs: it could not be created */
+
+    pthread_mutex_t lock;
+    pthread_cond_t started; /* starting became 0 */
+    unsigned base_taken, threads, threads_peak, parallel_count, starting;
+    struct pn_worker *idle_reserves, *free_reserves;
+    struct pn_thread *alive, *ended;
+    char degraded[2048];
+    size_t degraded_length;
+    int degraded_error; /* of the first rung; negative */
+
+    struct pinion_pool *next_pool; /* in the registry, under its lock */
+};
+
+static inline struct pinion_pool *pn_pool_of(struct pinion_io *io)
+{
+    return (struct pinion_pool *)(void *)io; /* its first member */
+}
+
+static inline unsigned pn_pool_capacity_locked(const struct pinion_pool *pool)
+{
+    return pool->base_limit + pool->parallel_count;
+}
+
+/* pool.c */
+
+/* Notes that something is degraded, a line for the report; the same line once. error: -errno of it.
+ * Takes the lock. */
+void pn_pool_degrade(struct pinion_pool *pool, int error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Makes a slot on its seat's node; role PN_RESERVE: on the node given. NULL when out of memory. */
+struct pn_worker *pn_worker_create(struct pinion_pool *pool, enum pn_role role, unsigned index,
+                                   struct pinion_seat seat);
+void pn_worker_destroy(struct pn_worker *worker);
+/* The node of the CPU that the caller is on. */
+struct pn_pool_node *pn_pool_node_here(struct pinion_pool *pool);
+
+/* spawn.c */
+
+extern const struct pn_io_vtable pn_pool_vtable;
+/* Moves what is left in a slot's deque to its node's lane. By the slot's thread, or when it has
+ * none. */
+void pn_worker_flush(struct pn_worker *worker);
+/* Something was queued: wakes a worker, or starts one, if that is called for. */
+void pn_pool_wake(struct pinion_pool *pool, const struct pn_neighbors *neighbors,
+                  struct pn_counters *counters);
+
+/* worker.c */
+
+/* What the thread of a slot does; returns the slot that it is to go on in, or NULL: it ends. */
+struct pn_worker *pn_worker_live(struct pn_worker *worker);
+/* Whether any queue has an entry, by sequentially consistent looks (see idle.h). */
+bool pn_pool_has_work(struct pinion_pool *pool);
+/* The i-th reserve slot, below reserve_count. */
+struct pn_worker *pn_pool_reserve(struct pinion_pool *pool, unsigned index);
+/* Wakes the thread of a slot. */
+void pn_worker_signal(struct pn_worker *worker);
+
+/* threads.c */
+
+/* Gives one more seat a thread: an idle reserve thread, or a new one. The caller has counted it as
+ * searching. False if all seats have one, or none can be had. */
+bool pn_pool_grow(struct pinion_pool *pool);
+/* Hands a task to a thread that nobody else can occupy: an idle reserve thread or a new one. 0,
+ * -EAGAIN or -ENOMEM, and then nothing of it remains. */
+int pn_pool_reserve_run(struct pinion_pool *pool, struct pinion_task *task,
+                        const struct pn_pool_node *node);
+/* A reserve thread's task has run: its reservation ends, the thread is idle. False: the pool ends, and
+ * the thread is to end. */
+bool pn_pool_reserve_ended(struct pn_worker *worker);
+/* An idle reserve thread has waited long enough: true if it is surplus and is to end now. */
+bool pn_pool_retire(struct pn_worker *worker);
+/* Whether there are more threads than capacity. */
+bool pn_pool_is_surplus(struct pinion_pool *pool);
+/* No new threads; every thread runs what is queued, and is joined. */
+void pn_pool_join(struct pinion_pool *pool);
+
+/* membership.c */
+
+/* The slot that the calling thread has in a pool, NULL if none. */
+struct pn_worker *pn_membership_find(const struct pinion_pool *pool);
+/* The slot that the calling thread lives in, if it is a pool's own thread, else NULL. */
+struct pn_worker *pn_membership_own(void);
+/* A pool's thread begins in a slot, goes on in another, and ends. The entry is on its stack. */
+void pn_membership_enter(struct pn_membership *entry, struct pn_worker *worker);
+void pn_membership_move(struct pn_membership *entry, struct pn_worker *worker);
+void pn_membership_leave(void);
+/* Gives the calling thread the caller's slot of a new pool, and registers the pool. 0 or -ENOMEM. */
+int pn_membership_register(struct pinion_pool *pool);
+/* The pool ends: no thread that exits looks at it any more. */
+void pn_membership_unregister(struct pinion_pool *pool);
+uint64_t pn_membership_new_id(void);
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The interface's calls on a pool: where a new task goes. Here is the one place that queues, and the
+ * one that wakes.
+ */
+#include <errno.h>
+#include <sched.h>
+
+#include "detail.h"
+#include "pool.h"
+#include "slab.h"
+
+/* So many entries in a worker's deque are enough work for thieves; more are run in place, which is
+ * where they would be run in the end. An outside thread's limit is for the whole pool: what it queues
+ * is all that the workers get. */
+#define ENOUGH_QUEUED 8
+#define LANE_LIMIT    65536
+
+static bool is_hungry(const struct pinion_pool *pool)
+{
+    /* A seat without a thread is a worker that could be had. */
+    return pn_idle_is_hungry(&pool->idle) || pn_load_relaxed(&pool->base_missing);
+}
+
+/* Whether a task of this kind is to be queued at all: somebody must be there to run it. */
+static bool is_staffed(struct pinion_pool *pool)
+{
+    if (pn_load_relaxed(&pool->ending))
+        return false;
+    /* Acquire: pairs with pn_pool_grow. */
+    if (pn_load_acquire(&pool->base_alive))
+        return true;
+    pn_idle_search(&pool->idle); /* on behalf of the thread to come */
+    if (pn_pool_grow(pool))
+        return true;
+    (void)pn_idle_found(&pool->idle);
+    return pn_load_acquire(&pool->base_alive) != 0;
+}
+
+void pn_pool_wake(struct pinion_pool *pool, const struct pn_neighbors *neighbors,
+                  struct pn_counters *counters)
+{
+    for (;;) {
+        const int picked = pn_idle_pick(&pool->idle, neighbors);
+        if (picked >= 0) {
+            pn_fetch_add_relaxed(&counters->woken, UINT64_C(1));
+            pn_worker_signal(pn_load_acquire(&pool->base[picked]));
+            return;
+        }
+        if (picked == PN_IDLE_NONE_NEEDED || !pn_load_relaxed(&pool->base_missing))
+            return;
+        /* While it is counted as searching, others rely on it: if it does not come, look again. */
+        pn_idle_search(&pool->idle);
+        if (pn_pool_grow(pool))
+            return;
+        (void)pn_idle_found(&pool->idle);
+        if (!pn_load_seq_cst(&pool->idle.sleeping))
+            return;
+    }
+}
+
+/* ---- workers ---- */
+
+static bool push_own(struct pn_worker *worker, struct pinion_task *task)
+{
+    struct pinion_pool *pool = worker->pool;
+    if (worker->role == PN_RESERVE && !worker->is_announced) {
+        /* Before the push, so that who looks for work and sees none here is who must be woken. */
+        pn_fetch_add_seq_cst(&pool->announced, 1u);
+        worker->is_announced = true;
+    }
+    return pn_deque_push(&worker->deque, task, pool->is_eager);
+}
+
+void pn_worker_flush(struct pn_worker *worker)
+{
+    struct pinion_task *task;
+    bool has_moved = false;
+    while ((task = pn_deque_pop(&worker->deque))) {
+        pn_lane_push(&worker->node->lane, task);
+        has_moved = true;
+    }
+    worker->tombstones = 0;
+    if (worker->is_announced)
+        pn_fetch_sub_seq_cst(&worker->pool->announced, 1u);
+    worker->is_announced = false;
+    if (has_moved)
+        pn_pool_wake(worker->pool, worker->neighbors, &worker->counters);
+}
+
+static bool worker_queue(struct pn_worker *worker, const struct pinion_call *call,
+                         enum pn_task_kind kind, struct pinion_task **queued)
+{
+    struct pinion_pool *pool = worker->pool;
+    if (pool->base_limit == 0)
+        return false;
+    const bool has_enough =
+        pn_deque_count(&worker->deque) >= ENOUGH_QUEUED + (size_t)worker->tombstones;
+    if ((has_enough && !pool->is_eager && !is_hungry(pool)) || !is_staffed(pool))
+        return false;
+    struct pinion_task *task = pn_task_create(call, kind, PN_TASK_QUEUED | PN_TASK_IN_QUEUE,
+                                              worker->slab, worker->node->arena);
+    if (!task)
+        return false;
+    *queued = task; /* before the push: after it, a detached task may be gone */
+    if (!push_own(worker, task)) {
+        pn_task_destroy(task, worker->slab);
+        return false;
+    }
+    pn_count(&worker->counters.queued, 1);
+    pn_pool_wake(pool, worker->neighbors, &worker->counters);
+    return true;
+}
+
+/* ---- outside threads ---- */
+
+static struct pinion_task *outside_create(struct pn_pool_node *node,
+                                          const struct pinion_call *call, enum pn_task_kind kind,
+                                          uintptr_t state)
+{
+    (void)pthread_mutex_lock(&node->slab_lock);
+    struct pinion_task *task = pn_task_create(call, kind, state, node->slab, node->arena);
+    (void)pthread_mutex_unlock(&node->slab_lock);
+    return task;
+}
+
+static bool outside_queue(struct pinion_pool *pool, const struct pinion_call *call,
+                          enum pn_task_kind kind, struct pinion_task **queued)
+{
+    struct pn_pool_node *node = pn_pool_node_here(pool);
+    const size_t count = pn_lane_count(&node->lane);
+    const bool has_enough =
+        count >= LANE_LIMIT ||
+        (count >= ENOUGH_QUEUED * (size_t)pool->base_limit && !is_hungry(pool));
+    struct pinion_task *task = NULL;
+    if (pool->base_limit && !(has_enough && !pool->is_eager) && is_staffed(pool))
+        task = outside_create(node, call, kind, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
+    if (!task) {
+        pn_fetch_add_relaxed(&node->counters.inlined, UINT64_C(1));
+        return false;
+    }
+    *queued = task;
+    pn_fetch_add_relaxed(&node->counters.queued, UINT64_C(1));
+    pn_fetch_add_relaxed(&node->injected, UINT64_C(1));
+    pn_lane_push(&node->lane, task);
+    pn_pool_wake(pool, node->neighbors, &node->counters);
+    return true;
+}
+
+/* ---- the interface ---- */
+
+static bool queue(struct pinion_io *io, const struct pinion_call *call, enum pn_task_kind kind,
+                  struct pinion_task **queued)
+{
+    struct pinion_pool *pool = pn_pool_of(io);
+    struct pn_worker *worker = pn_membership_find(pool);
+    if (!worker)
+        return outside_queue(pool, call, kind, queued);
+    if (worker_queue(worker, call, kind, queued))
+        return true;
+    pn_count(&worker->counters.inlined, 1);
+    return false;
+}
+
+static bool pool_async(struct pinion_io *io, const struct pinion_call *call,
+                       struct pinion_future *future)
+{
+    return queue(io, call, PN_ASYNC, &future->task);
+}
+
+static bool pool_detached(struct pinion_io *io, const struct pinion_call *call)
+{
+    struct pinion_task *unused;
+    return queue(io, call, PN_DETACHED, &unused);
+}
+
+static int pool_spawn(struct pinion_io *io, const struct pinion_call *call, enum pn_task_kind kind,
+                      struct pinion_future *future)
+{
+    struct pinion_pool *pool = pn_pool_of(io);
+    struct pn_worker *worker = pn_membership_find(pool);
+    struct pn_pool_node *node = worker ? worker->node : pn_pool_node_here(pool);
+    /* Running from the start: it is never queued, and an await can't claim it. */
+    struct pinion_task *task =
+        worker ? pn_task_create(call, kind, PN_TASK_RUNNING, worker->slab, node->arena)
+               : outside_create(node, call, kind, PN_TASK_RUNNING);
+    if (!task)
+        return pn_error(ENOMEM, "out of memory for a task of %zu + %zu bytes", call->context_size,
+                        call->result_size);
+    const int error = pn_pool_reserve_run(pool, task, node);
+    if (error) {
+        pn_task_destroy(task, worker ? worker->slab : NULL);
+        return error;
+    }
+    future->task = task;
+    return 0;
+}
+
+/* Entries that were claimed are in the way of the owner's later pops: takes the youngest ones out. */
+static void sweep_tombstones(struct pn_worker *worker)
+{
+    struct pinion_task *task;
+    while (worker->tombstones && (task = pn_deque_pop(&worker->deque))) {
+        /* Relaxed: only whether it was claimed, and only this thread's claims are looked for. */
+        if ((pn_load_relaxed(&task->state) & PN_TASK_PHASE) == PN_TASK_QUEUED) {
+            if (!pn_deque_push(&worker->deque, task, false)) /* cannot be: there was room */
+                pn_lane_push(&worker->node->lane, task);
+            return;
+        }
+        if (pn_task_take(task, worker->slab)) { /* cannot be either: it was claimed */
+            pn_store_relaxed(&task->state, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
+            pn_lane_push(&worker->node->lane, task);
+        }
+        worker->tombstones--;
+    }
+    worker->tombstones = 0;
+}
+
+static void pool_claimed(struct pinion_io *io, struct pinion_task *task)
+{
+    struct pinion_pool *pool = pn_pool_of(io);
+    struct pn_worker *worker = pn_membership_find(pool);
+    if (!worker) {
+        pn_fetch_add_relaxed(&pn_pool_node_here(pool)->counters.claimed, UINT64_C(1));
+        return;
+    }
+    pn_count(&worker->counters.claimed, 1);
+    if (pn_deque_pop_if(&worker->deque, task)) {
+        pn_fetch_and_acq_rel(&task->state, ~PN_TASK_IN_QUEUE); /* out of the queue already */
+        if (worker->tombstones)
+            sweep_tombstones(worker);
+    } else {
+        worker->tombstones++;
+    }
+}
+
+static void pool_drop(struct pinion_io *io, struct pinion_task *task)
+{
+    struct pn_worker *worker = pn_membership_find(pn_pool_of(io));
+    pn_task_drop(task, worker ? worker->slab : NULL);
+}
+
+static void pool_yield(struct pinion_io *io)
+{
+    /* Every task has a thread, and the kernel gives the turns. */
+    if (pn_pool_of(io)->idle_mode != PINION_IDLE_POLL)
+        (void)sched_yield();
+}
+
+const struct pn_io_vtable pn_pool_vtable = {
+    .async = pool_async,
+    .detached = pool_detached,
+    .spawn = pool_spawn,
+    .claimed = pool_claimed,
+    .drop = pool_drop,
+    .yield = pool_yield,
+};

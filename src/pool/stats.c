@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What others may know of a pool while it runs.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "pool.h"
+#include "slab.h"
+
+/* Calls visit for every slot that was made: the caller's, base slots, reserve slots. */
+static void each_worker(struct pinion_pool *pool, void (*visit)(struct pn_worker *, void *),
+                        void *context)
+{
+    visit(pool->caller, context);
+    const unsigned high = pn_load_acquire(&pool->base_high);
+    for (unsigned i = 0; i < high; i++)
+        visit(pn_load_acquire(&pool->base[i]), context);
+    const unsigned count = pn_load_acquire(&pool->reserve_count);
+    for (unsigned i = 0; i < count; i++)
+        visit(pn_pool_reserve(pool, i), context);
+}
+
+static void add_counters(const struct pn_counters *counters, struct pinion_pool_stats *stats)
+{
+    stats->inlined += pn_load_relaxed(&counters->inlined);
+    stats->queued += pn_load_relaxed(&counters->queued);
+    stats->claimed += pn_load_relaxed(&counters->claimed);
+    stats->stolen_near += pn_load_relaxed(&counters->stolen_near);
+    stats->stolen_far += pn_load_relaxed(&counters->stolen_far);
+    stats->parked += pn_load_relaxed(&counters->parked);
+    stats->woken += pn_load_relaxed(&counters->woken);
+}
+
+static void add_worker(struct pn_worker *worker, void *context)
+{
+    struct pinion_pool_stats *stats = context;
+    struct pn_slab_stats slab;
+    add_counters(&worker->counters, stats);
+    pn_slab_stats(worker->slab, &slab);
+    stats->remote_frees += slab.remote_frees;
+}
+
+void pinion_pool_stats(struct pinion_pool *pool, struct pinion_pool_stats *stats)
+{
+    *stats = (struct pinion_pool_stats){.cpu_count = pool->cpu_count};
+    (void)pthread_mutex_lock(&pool->lock);
+    stats->parallel_count = pool->parallel_count;
+    stats->capacity = pn_pool_capacity_locked(pool);
+    stats->threads = pool->threads - pool->starting; /* alive: what is being created is not yet */
+    stats->threads_peak = pool->threads_peak;
+    (void)pthread_mutex_unlock(&pool->lock);
+    each_worker(pool, add_worker, stats);
+    for (unsigned i = 0; i < pool->node_count; i++) {
+        struct pn_slab_stats slab;
+        add_counters(&pool->nodes[i].counters, stats);
+        stats->injected += pn_load_relaxed(&pool->nodes[i].injected);
+        pn_slab_stats(pool->nodes[i].slab, &slab);
+        stats->remote_frees += slab.remote_frees;
+    }
+}
+
+struct rows {
+    struct pinion_worker_stats *rows;
+    size_t count, filled;
+};
+
+static void name_row(const struct pn_worker *worker, char name[static 16])
+{
+    if (worker->role == PN_CALLER)
+        (void)snprintf(name, 16, "caller");
+    else
+        (void)snprintf(name, 16, worker->role == PN_BASE ? "pinion/%u" : "pinion/r%u",
+                       worker->index);
+}
+
+static void fill_row(struct pn_worker *worker, void *context)
+{
+    struct rows *rows = context;
+    const size_t i = rows->filled++;
+    if (i >= rows->count)
+        return;
+    struct pinion_worker_stats row = {.cpu = pn_load_relaxed(&worker->pinned_cpu),
+                                      .node = worker->seat.node};
+    struct pn_slab_stats slab;
+    size_t local = 0, elsewhere = 0;
+    name_row(worker, row.name);
+    (void)pthread_mutex_lock(&worker->pool->lock);
+    row.alive = worker->has_thread;
+    (void)pthread_mutex_unlock(&worker->pool->lock);
+    row.tasks = pn_load_relaxed(&worker->counters.tasks);
+    row.inlined = pn_load_relaxed(&worker->counters.inlined);
+    row.stolen_near = pn_load_relaxed(&worker->counters.stolen_near);
+    row.stolen_far = pn_load_relaxed(&worker->counters.stolen_far);
+    row.parked = pn_load_relaxed(&worker->counters.parked);
+    pn_slab_stats(worker->slab, &slab);
+    row.arena_bytes = slab.chunk_bytes;
+    if (pn_slab_locality(worker->slab, worker->seat.node, &local, &elsewhere) == 0)
+        row.local_bytes = local;
+    rows->rows[i] = row;
+}
+
+size_t pinion_pool_workers(struct pinion_pool *pool, struct pinion_worker_stats *workers,
+                           size_t count)
+{
+    struct rows rows = {.rows = workers, .count = count};
+    each_worker(pool, fill_row, &rows);
+    return rows.filled;
+}
+
+size_t pinion_pool_degraded(struct pinion_pool *pool, char *buffer, size_t size)
+{
+    (void)pthread_mutex_lock(&pool->lock);
+    const size_t length = pool->degraded_length;
+    if (size) {
+        const size_t copied = length < size ? length : size - 1;
+        memcpy(buffer, pool->degraded, copied);
+        buffer[copied] = '\0';
+    }
+    (void)pthread_mutex_unlock(&pool->lock);
+    return length;
+}

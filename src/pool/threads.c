@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Threads come and go: the capacity rule, whose invariants stand at struct pinion_pool.
+ *
+ * A thread is counted (threads) in the same step that looks whether there is room for it, and created
+ * outside the lock; if that fails it is uncounted. There is always room for a reserved task: without an
+ * idle reserve thread, threads <= base_taken + (parallel_count - 1) < capacity.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "detail.h"
+#include "futex.h"
+#include "pool.h"
+
+/* When the system refuses a thread, async tasks don't ask again for so long. */
+#define GROW_BACKOFF_NS INT64_C(10000000)
+
+/* ---- lists, under the lock ---- */
+
+static void push_locked(struct pn_worker **list, struct pn_worker *worker)
+{
+    worker->next = *list;
+    *list = worker;
+}
+
+static struct pn_worker *pop_locked(struct pn_worker **list)
+{
+    struct pn_worker *worker = *list;
+    if (worker)
+        *list = worker->next;
+    return worker;
+}
+
+static void thread_link_locked(struct pn_thread **list, struct pn_thread *thread)
+{
+    thread->next = *list;
+    thread->link = list;
+    if (thread->next)
+        thread->next->link = &thread->next;
+    *list = thread;
+}
+
+static void thread_unlink_locked(struct pn_thread *thread)
+{
+    *thread->link = thread->next;
+    if (thread->next)
+        thread->next->link = thread->link;
+}
+
+/* The idle reserve thread to use: one that already is on the node, else the one that has been idle for
+ * the shortest time. NULL if there is none. */
+static struct pn_worker *take_idle_locked(struct pinion_pool *pool,
+                                          const struct pn_pool_node *node)
+{
+    struct pn_worker **link = &pool->idle_reserves, **best = link;
+    for (; *link; link = &(*link)->next) {
+        if ((*link)->floats == node) {
+            best = link;
+            break;
+        }
+    }
+    struct pn_worker *worker = pop_locked(best);
+    if (worker)
+        worker->is_listed = false;
+    return worker;
+}
+
+/* ---- creating a thread ---- */
+
+/* The thread of a slot goes on elsewhere, or ends: a reserve slot is free for the next. */
+static void vacate_locked(struct pn_worker *slot)
+{
+    slot->has_thread = false;
+    if (slot->role == PN_RESERVE)
+        push_locked(&slot->pool->free_reserves, slot);
+}
+
+static void *thread_main(void *argument)
+{
+    struct pn_thread *thread = argument;
+    struct pn_worker *worker = thread->first, *next;
+    struct pinion_pool *pool = worker->pool;
+    struct pn_membership membership;
+    pn_membership_enter(&membership, worker);
+    while ((next = pn_worker_live(worker))) {
+        (void)pthread_mutex_lock(&pool->lock);
+        vacate_locked(worker);
+        (void)pthread_mutex_unlock(&pool->lock);
+        worker = next;
+        pn_membership_move(&membership, worker);
+    }
+    pn_membership_leave();
+    (void)pthread_mutex_lock(&pool->lock);
+    vacate_locked(worker);
+    if (!worker->is_retired) /* pn_pool_retire has uncounted it */
+        pool->threads--;
+    worker->is_retired = false;
+    thread_unlink_locked(thread);
+    thread_link_locked(&pool->ended, thread);
+    (void)pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+/* Threads of ours take no signals but those of their own faults: the program's handlers run on the
+ * program's threads. */
+static void block_signals(sigset_t *former)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+    sigset_t all;
+    (void)sigfillset(&all);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        (void)sigdelset(&all, faults[i]);
+    (void)pthread_sigmask(SIG_SETMASK, &all, former);
+}
+
+static int create_handle(struct pinion_pool *pool, struct pn_thread *thread)
+{
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes))
+        return -ENOMEM;
+    int error = 0;
+    if (pool->stack_bytes)
+        error = pthread_attr_setstacksize(&attributes, pool->stack_bytes);
+    if (!error) {
+        sigset_t former;
+        block_signals(&former); /* inherited by the thread from its first instruction on */
+        error = pthread_create(&thread->handle, &attributes, thread_main, thread);
+        (void)pthread_sigmask(SIG_SETMASK, &former, NULL);
+    }
+    (void)pthread_attr_destroy(&attributes);
+    return error ? -EAGAIN : 0;
+}
+
+/* Joins threads that have ended: they hold no lock of ours any more. */
+static void reap(struct pinion_pool *pool)
+{
+    for (;;) {
+        (void)pthread_mutex_lock(&pool->lock);
+        /* In the end pn_pool_join does it, and a thread is joined once. */
+        struct pn_thread *thread = pn_load_relaxed(&pool->ending) ? NULL : pool->ended;
+        if (thread)
+            thread_unlink_locked(thread);
+        (void)pthread_mutex_unlock(&pool->lock);
+        if (!thread)
+            return;
+        (void)pthread_join(thread->handle, NULL);
+        free(thread);
+    }
+}
+
+/* Starts the thread of a slot that was counted in threads and starting. What it is to do first stands
+ * in the slot. */
+static int start_thread(struct pn_worker *worker)
+{
+    struct pinion_pool *pool = worker->pool;
+    struct pn_thread *thread = malloc(sizeof *thread);
+    if (!thread)
+        return -ENOMEM;
+    thread->first = worker;
+    (void)pthread_mutex_lock(&pool->lock);
+    thread_link_locked(&pool->alive, thread);
+    (void)pthread_mutex_unlock(&pool->lock);
+    const int error = create_handle(pool, thread);
+    if (error) {
+        (void)pthread_mutex_lock(&pool->lock);
+        thread_unlink_locked(thread);
+        (void)pthread_mutex_unlock(&pool->lock);
+        free(thread);
+    }
+    return error;
+}
+
+/* A start has come to its end, well or not. */
+static void end_start_locked(struct pinion_pool *pool, bool is_well)
+{
+    if (is_well && pool->threads > pool->threads_peak)
+        pool->threads_peak = pool->threads;
+    if (!is_well)
+        pool->threads--;
+    if (--pool->starting == 0)
+        (void)pthread_cond_broadcast(&pool->started);
+}
+
+/* ---- base slots ---- */
+
+/* A seat without a thread; NULL if there is none or no memory for it. By who holds grow_lock. */
+static struct pn_worker *free_base_slot(struct pinion_pool *pool)
+{
+    if (pool->free_base)
+        return pop_locked(&pool->free_base);
+    const unsigned index = pn_load_relaxed(&pool->base_high);
+    if (index == pool->base_limit)
+        return NULL;
+    struct pn_worker *slot = pn_worker_create(pool, PN_BASE, index, pool->plan->seats[index]);
+    if (slot) {
+        pn_store_release(&pool->base[index], slot); /* pairs with the loads of those who sweep */
+        pn_store_seq_cst(&pool->base_high, index + 1);
+    }
+    return slot;
+}
+
+/* Gives the slot an idle reserve thread, or counts a new one: then *is_new. False if there may be none
+ * (the pool ends). */
+static bool seat_locked(struct pn_worker *slot, bool *is_new)
+{
+    struct pinion_pool *pool = slot->pool;
+    if (pn_load_relaxed(&pool->ending))
+        return false;
+    struct pn_worker *idle = take_idle_locked(pool, slot->node);
+    *is_new = !idle;
+    if (idle) {
+        idle->command = (struct pn_command){.become = slot};
+        pn_worker_signal(idle);
+    } else if (pool->threads < pn_pool_capacity_locked(pool)) {
+        pool->threads++;
+        pool->starting++;
+    } else {
+        return false;
+    }
+    pool->base_taken++;
+    slot->has_thread = true;
+    pn_fetch_sub_relaxed(&pool->base_missing, 1u);
+    return true;
+}
+
+static void unseat_locked(struct pn_worker *slot)
+{
+    struct pinion_pool *pool = slot->pool;
+    pool->base_taken--;
+    slot->has_thread = false;
+    pn_fetch_add_relaxed(&pool->base_missing, 1u);
+}
+
+/* Gives the slot a thread. */
+static bool seat(struct pn_worker *slot)
+{
+    struct pinion_pool *pool = slot->pool;
+    bool is_new;
+    (void)pthread_mutex_lock(&pool->lock);
+    bool is_well = seat_locked(slot, &is_new);
+    (void)pthread_mutex_unlock(&pool->lock);
+    if (!is_well || !is_new)
+        return is_well;
+    is_well = start_thread(slot) == 0;
+    (void)pthread_mutex_lock(&pool->lock);
+    end_start_locked(pool, is_well);
+    if (!is_well)
+        unseat_locked(slot);
+    (void)pthread_mutex_unlock(&pool->lock);
+    return is_well;
+}
+
+bool pn_pool_grow(struct pinion_pool *pool)
+{
+    const int64_t grow_after = pn_load_relaxed(&pool->grow_after);
+    if (grow_after && pn_now() < grow_after)
+        return false;
+    if (pthread_mutex_trylock(&pool->grow_lock)) /* someone else is at it; its thread will search */
+        return false;
+    struct pn_worker *slot = free_base_slot(pool);
+    const bool is_well = slot && seat(slot);
+    if (slot && !is_well)
+        push_locked(&pool->free_base, slot);
+    const bool is_full = !slot && pn_load_relaxed(&pool->base_high) == pool->base_limit;
+    pn_store_relaxed(&pool->grow_after, is_well || is_full ? 0 : pn_now() + GROW_BACKOFF_NS);
+    if (is_well)
+        /* Release: the thread is there, pairs with the loads of those who queue for it. */
+        pn_fetch_add_acq_rel(&pool->base_alive, 1u);
+    (void)pthread_mutex_unlock(&pool->grow_lock);
+    reap(pool);
+    return is_well;
+}
+
+/* ---- reserve slots ---- */
+
+static struct pinion_seat floating_seat(const struct pn_pool_node *node)
+{
+    return (struct pinion_seat){.cpu = -1, .node = node->node};
+}
+
+/* A free slot, or a new one at the end of the chunks; NULL when out of memory. */
+static struct pn_worker *reserve_slot_locked(struct pinion_pool *pool,
+                                             const struct pn_pool_node *node)
+{
+    struct pn_worker *slot = pop_locked(&pool->free_reserves);
+    if (slot)
+        return slot;
+    const unsigned index = pn_load_relaxed(&pool->reserve_count);
+    unsigned chunk = 0, size = PN_RESERVE_FIRST, offset = index;
+    for (; offset >= size; size *= 2, chunk++)
+        offset -= size;
+    if (chunk == PN_RESERVE_CHUNKS)
+        return NULL;
+    struct pn_worker **workers = pn_load_relaxed(&pool->reserves[chunk]);
+    if (!workers) {
+        workers = calloc(size, sizeof *workers);
+        if (!workers)
+            return NULL;
+        /* Release, as reserve_count: pairs with pn_pool_reserve and those who count up to it. */
+        pn_store_release(&pool->reserves[chunk], workers);
+    }
+    slot = pn_worker_create(pool, PN_RESERVE, index, floating_seat(node));
+    if (!slot)
+        return NULL;
+    workers[offset] = slot;
+    pn_store_release(&pool->reserve_count, index + 1);
+    return slot;
+}
+
+/* Reserves a thread. Then either *idle has it, or *slot is to get a new one, counted. */
+static int reserve_locked(struct pinion_pool *pool, const struct pn_pool_node *node,
+                          struct pn_worker **idle, struct pn_worker **slot)
+{
+    if (pn_load_relaxed(&pool->ending))
+        return pn_error(EAGAIN, "the pool is being destroyed");
+    if (pool->max_parallel && pool->parallel_count >= pool->max_parallel)
+        return pn_error(EAGAIN, "max_parallel is %u, and so many parallel and concurrent tasks run",
+                        pool->max_parallel);
+    *idle = take_idle_locked(pool, node);
+    if (!*idle) {
+        *slot = reserve_slot_locked(pool, node);
+        if (!*slot)
+            return pn_error(ENOMEM, "out of memory for a reserve thread");
+        (*slot)->has_thread = true;
+        pool->threads++;
+        pool->starting++;
+    }
+    pool->parallel_count++;
+    PN_ASSERT(pool->threads <= pn_pool_capacity_locked(pool) || *idle);
+    return 0;
+}
+
+static int start_reserve(struct pn_worker *slot, const struct pn_command *command)
+{
+    struct pinion_pool *pool = slot->pool;
+    slot->command = *command;
+    pn_store_relaxed(&slot->signal, PN_SIGNAL_SIGNALED); /* published by the thread's creation */
+    const int error = start_thread(slot);
+    (void)pthread_mutex_lock(&pool->lock);
+    end_start_locked(pool, !error);
+    if (error) {
+        slot->command = (struct pn_command){0};
+        pn_store_relaxed(&slot->signal, PN_SIGNAL_CALM);
+        vacate_locked(slot);
+        pool->parallel_count--;
+    }
+    (void)pthread_mutex_unlock(&pool->lock);
+    if (error)
+        return pn_error(-error, "no thread can be had: the system refused one more (see ulimit -u, "
+                                "pids.max and memory limits)");
+    return 0;
+}
+
+int pn_pool_reserve_run(struct pinion_pool *pool, struct pinion_task *task,
+                        const struct pn_pool_node *node)
+{
+    struct pn_worker *idle = NULL, *slot = NULL;
+    const struct pn_command command = {.task = task, .node = node};
+    (void)pthread_mutex_lock(&pool->lock);
+    int error = reserve_locked(pool, node, &idle, &slot);
+    if (!error && idle)
+        idle->command = command;
+    (void)pthread_mutex_unlock(&pool->lock);
+    if (error)
+        return error;
+    if (idle) {
+        pn_worker_signal(idle);
+        return 0;
+    }
+    error = start_reserve(slot, &command);
+    reap(pool);
+    return error;
+}
+
+bool pn_pool_reserve_ended(struct pn_worker *worker)
+{
+    struct pinion_pool *pool = worker->pool;
+    (void)pthread_mutex_lock(&pool->lock);
+    pool->parallel_count--;
+    const bool goes_on = !pn_load_relaxed(&pool->ending);
+    if (goes_on) {
+        worker->is_listed = true;
+        push_locked(&pool->idle_reserves, worker);
+    }
+    (void)pthread_mutex_unlock(&pool->lock);
+    return goes_on;
+}
+
+bool pn_pool_is_surplus(struct pinion_pool *pool)
+{
+    (void)pthread_mutex_lock(&pool->lock);
+    const bool is_surplus = pool->threads > pn_pool_capacity_locked(pool);
+    (void)pthread_mutex_unlock(&pool->lock);
+    return is_surplus;
+}
+
+bool pn_pool_retire(struct pn_worker *worker)
+{
+    struct pinion_pool *pool = worker->pool;
+    (void)pthread_mutex_lock(&pool->lock);
+    const bool retires =
+        worker->is_listed && pool->threads > pn_pool_capacity_locked(pool);
+    if (retires) {
+        struct pn_worker **link = &pool->idle_reserves;
+        while (*link != worker)
+            link = &(*link)->next;
+        *link = worker->next;
+        worker->is_listed = false;
+        worker->is_retired = true;
+        pool->threads--;
+    }
+    (void)pthread_mutex_unlock(&pool->lock);
+    return retires;
+}
+
+/* ---- the end ---- */
+
+void pn_pool_join(struct pinion_pool *pool)
+{
+    (void)pthread_mutex_lock(&pool->lock);
+    /* In the order of idle.h: who is about to sleep looks for this after it has said so. */
+    pn_store_seq_cst(&pool->ending, true);
+    while (pool->starting)
+        (void)pthread_cond_wait(&pool->started, &pool->lock);
+    struct pn_worker *worker;
+    while ((worker = pop_locked(&pool->idle_reserves))) {
+        worker->is_listed = false;
+        pn_worker_signal(worker); /* without a command: end */
+    }
+    (void)pthread_mutex_unlock(&pool->lock);
+
+    const unsigned high = pn_load_acquire(&pool->base_high);
+    for (unsigned i = 0; i < high; i++)
+        pn_worker_signal(pn_load_acquire(&pool->base[i]));
+
+    for (;;) {
+        (void)pthread_mutex_lock(&pool->lock);
+        struct pn_thread *thread = pool->alive ? pool->alive : pool->ended;
+        (void)pthread_mutex_unlock(&pool->lock);
+        if (!thread)
+            return;
+        (void)pthread_join(thread->handle, NULL); /* it has gone over to ended by itself */
+        (void)pthread_mutex_lock(&pool->lock);
+        thread_unlink_locked(thread);
+        (void)pthread_mutex_unlock(&pool->lock);
+        free(thread);
+    }
+}

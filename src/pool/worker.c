@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the threads of a pool do: a base worker looks for async tasks, a reserve thread runs what it is
+ * handed.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "check.h"
+#include "futex.h"
+#include "pool.h"
+#include "slab.h"
+
+/* A worker looks at its node's lane before its own deque once in so many turns, so that what was
+ * injected starts however much the workers queue themselves. A prime, so that it does not beat with
+ * the shape of a program. */
+#define LANE_TURNS 61
+
+/* How many looks in vain pass between two looks at the clock. */
+#define SWEEPS_PER_LOOK 16
+
+/* ---- finding work ---- */
+
+/* The task if it is the caller's to run, else NULL: it was a tombstone. */
+static struct pinion_task *taken(struct pn_worker *worker, struct pinion_task *task)
+{
+    return task && pn_task_take(task, worker->slab) ? task : NULL;
+}
+
+static struct pinion_task *from_lane(struct pn_worker *worker, struct pn_lane *lane)
+{
+    struct pinion_task *task;
+    while ((task = pn_lane_pop(lane)))
+        if (taken(worker, task))
+            return task;
+    return NULL;
+}
+
+static struct pinion_task *from_own_deque(struct pn_worker *worker)
+{
+    struct pinion_task *task;
+    while ((task = pn_deque_pop(&worker->deque)))
+        if (taken(worker, task))
+            return task;
+    worker->tombstones = 0;
+    return NULL;
+}
+
+static struct pinion_task *own_work(struct pn_worker *worker)
+{
+    struct pinion_task *task = NULL;
+    if (++worker->turns % LANE_TURNS == 0)
+        task = from_lane(worker, &worker->node->lane);
+    if (!task)
+        task = from_own_deque(worker);
+    if (!task)
+        task = from_lane(worker, &worker->node->lane);
+    return task;
+}
+
+static struct pinion_task *steal_from(struct pn_worker *worker, struct pn_worker *victim)
+{
+    bool lost;
+    do {
+        lost = false;
+        struct pinion_task *task;
+        while ((task = pn_deque_steal(&victim->deque, &lost))) {
+            if (!taken(worker, task))
+                continue;
+            if (victim->node == worker->node)
+                pn_count(&worker->counters.stolen_near, 1);
+            else
+                pn_count(&worker->counters.stolen_far, 1);
+            return task;
+        }
+    } while (lost); /* another thief or the owner went ahead: someone made progress */
+    return NULL;
+}
+
+static uint32_t next_random(struct pn_worker *worker)
+{
+    uint32_t x = worker->random; /* xorshift32, Marsaglia 2003 */
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return worker->random = x;
+}
+
+struct pn_worker *pn_pool_reserve(struct pinion_pool *pool, unsigned index)
+{
+    unsigned chunk = 0, size = PN_RESERVE_FIRST;
+    while (index >= size) {
+        index -= size;
+        size *= 2;
+        chunk++;
+    }
+    return pn_load_acquire(&pool->reserves[chunk])[index]; /* pairs with reserve_slot_locked */
+}
+
+static struct pinion_task *steal_from_reserves(struct pn_worker *worker)
+{
+    struct pinion_pool *pool = worker->pool;
+    if (!pn_load_seq_cst(&pool->announced))
+        return NULL;
+    const unsigned count = pn_load_acquire(&pool->reserve_count);
+    for (unsigned i = 0; i < count; i++) {
+        struct pinion_task *task = steal_from(worker, pn_pool_reserve(pool, i));
+        if (task)
+            return task;
+    }
+    return NULL;
+}
+
+/* One look at everyone else's queues, the near ones first. */
+static struct pinion_task *sweep(struct pn_worker *worker)
+{
+    struct pinion_pool *pool = worker->pool;
+    struct pinion_task *task;
+    const bool caller_is_near = pool->caller->node == worker->node;
+    if (caller_is_near && (task = steal_from(worker, pool->caller)))
+        return task;
+    const unsigned high = pn_load_acquire(&pool->base_high); /* pairs with take_base_locked */
+    struct pn_neighbor_walk walk = pn_neighbor_walk(worker->neighbors, next_random(worker));
+    for (unsigned i; pn_neighbor_next(&walk, high, &i);) {
+        struct pn_worker *victim = pn_load_acquire(&pool->base[i]);
+        if (victim && victim != worker && (task = steal_from(worker, victim)))
+            return task;
+    }
+    if (!caller_is_near && (task = steal_from(worker, pool->caller)))
+        return task;
+    if ((task = steal_from_reserves(worker)))
+        return task;
+    for (unsigned i = 0; i < pool->node_count; i++)
+        if ((task = from_lane(worker, &pool->nodes[i].lane)))
+            return task;
+    return NULL;
+}
+
+bool pn_pool_has_work(struct pinion_pool *pool)
+{
+    for (unsigned i = 0; i < pool->node_count; i++)
+        if (pn_lane_count(&pool->nodes[i].lane))
+            return true;
+    if (pn_deque_count(&pool->caller->deque))
+        return true;
+    const unsigned high = pn_load_seq_cst(&pool->base_high);
+    for (unsigned i = 0; i < high; i++) {
+        struct pn_worker *worker = pn_load_acquire(&pool->base[i]);
+        if (worker && pn_deque_count(&worker->deque))
+            return true;
+    }
+    if (!pn_load_seq_cst(&pool->announced))
+        return false;
+    const unsigned count = pn_load_acquire(&pool->reserve_count);
+    for (unsigned i = 0; i < count; i++)
+        if (pn_deque_count(&pn_pool_reserve(pool, i)->deque))
+            return true;
+    return false;
+}
+
+/* ---- sleeping and waking ---- */
+
+void pn_worker_signal(struct pn_worker *worker)
+{
+    /* Release: the command, pairs with the acquire loads and exchanges of the thread. */
+    if (pn_exchange_acq_rel(&worker->signal, PN_SIGNAL_SIGNALED) == PN_SIGNAL_SLEEPING)
+        pn_futex_wake(&worker->signal, 1);
+}
+
+/* Sleeps until signaled: true, or until the deadline: false. */
+static bool sleep_until_signaled(struct pn_worker *worker, int64_t deadline)
+{
+    uint32_t seen = PN_SIGNAL_CALM;
+    /* Acquire: pairs with pn_worker_signal. */
+    if (!pn_cas_acq_rel(&worker->signal, &seen, PN_SIGNAL_SLEEPING))
+        return true;
+    while (pn_load_acquire(&worker->signal) == PN_SIGNAL_SLEEPING) {
+        if (pn_futex_wait(&worker->signal, PN_SIGNAL_SLEEPING, deadline) != -ETIMEDOUT)
+            continue;
+        seen = PN_SIGNAL_SLEEPING;
+        return !pn_cas_acq_rel(&worker->signal, &seen, PN_SIGNAL_CALM);
+    }
+    return true;
+}
+
+/* Waits for a signal the way the pool's idle mode says. */
+static bool wait_for_signal(struct pn_worker *worker, int64_t deadline)
+{
+    const struct pinion_pool *pool = worker->pool;
+    if (pool->idle_mode != PINION_IDLE_POLL)
+        return sleep_until_signaled(worker, deadline);
+    for (unsigned tries = 1;; tries++) {
+        if (pn_load_acquire(&worker->signal) == PN_SIGNAL_SIGNALED)
+            return true;
+        if (tries % 1024 == 0 && deadline != INT64_MAX && pn_now() >= deadline)
+            return false;
+        pn_pause();
+    }
+}
+
+static void calm(struct pn_worker *worker)
+{
+    pn_store_relaxed(&worker->signal, PN_SIGNAL_CALM); /* nobody signals a thread twice */
+}
+
+/* ---- the thread and its CPU ---- */
+
+static void name_thread(const struct pn_worker *worker)
+{
+    char name[16];
+    (void)snprintf(name, sizeof name, worker->role == PN_BASE ? "pinion/%u" : "pinion/r%u",
+                   worker->index);
+    (void)pthread_setname_np(pthread_self(), name);
+}
+
+static void note_pin(struct pn_worker *worker, int error, const char *what)
+{
+    pn_store_relaxed(&worker->pinned_cpu, error ? -1 : pn_pinned_cpu());
+    if (error)
+        pn_pool_degrade(worker->pool, error,
+                        "worker %u is not pinned: the kernel refused %s (error %d); widen the "
+                        "process's CPU mask or its cpuset, or ask for placement none",
+                        worker->index, what, -error);
+}
+
+static void pin_to_cpu(struct pn_worker *worker)
+{
+    struct pn_cpu_mask *mask;
+    char what[32];
+    (void)snprintf(what, sizeof what, "CPU %d", worker->seat.cpu);
+    int error = pn_cpu_mask_of_cpu((unsigned)worker->seat.cpu, &mask);
+    if (!error) {
+        error = pn_cpu_mask_apply(mask);
+        pn_cpu_mask_destroy(mask);
+    }
+    note_pin(worker, error, what);
+}
+
+static void pin_to_node(struct pn_worker *worker)
+{
+    if (!worker->node->mask)
+        return;
+    char what[48];
+    (void)snprintf(what, sizeof what, "the CPUs of node %u", worker->node->node);
+    note_pin(worker, pn_cpu_mask_apply(worker->node->mask), what);
+}
+
+/* Puts the thread where its slot sits. */
+static void take_seat(struct pn_worker *worker)
+{
+    worker->is_loose = false;
+    if (!worker->pool->is_pinning)
+        return;
+    if (worker->seat.cpu >= 0)
+        pin_to_cpu(worker);
+    else
+        pin_to_node(worker);
+}
+
+int pinion_affinity_restore(void)
+{
+    struct pn_worker *worker = pn_membership_own();
+    if (!worker)
+        return -ESRCH;
+    if (!worker->pool->original_mask)
+        return -ENOTSUP;
+    const int error = pn_cpu_mask_apply(worker->pool->original_mask);
+    if (!error)
+        worker->is_loose = true;
+    return error;
+}
+
+/* ---- base workers ---- */
+
+static void run(struct pn_worker *worker, struct pinion_task *task)
+{
+    /* What is needed after the task is gone is read before it is finished. */
+    const bool is_detached = task->kind == PN_DETACHED;
+    pn_count(&worker->counters.tasks, 1);
+    pn_task_run(task);
+    if (is_detached)
+        pn_task_destroy(task, worker->slab);
+    else
+        pn_task_finish(task);
+    if (worker->is_loose)
+        take_seat(worker);
+}
+
+/* The worker had been searching and has a task: someone else is to search, if there is more. */
+static void stop_searching(struct pn_worker *worker)
+{
+    struct pinion_pool *pool = worker->pool;
+    if (pn_idle_found(&pool->idle) && pn_pool_has_work(pool))
+        pn_pool_wake(pool, worker->neighbors, &worker->counters);
+}
+
+/* Looks again and again, as the idle mode says. A task, or NULL: nothing came. */
+static struct pinion_task *look_around(struct pn_worker *worker)
+{
+    struct pinion_pool *pool = worker->pool;
+    struct pinion_task *task = sweep(worker);
+    if (task || pool->spin_ns == 0)
+        return task;
+    const bool forever = pool->spin_ns == INT64_MAX;
+    const int64_t until = forever ? INT64_MAX : pn_now() + pool->spin_ns;
+    for (unsigned tries = 1;; tries++) {
+        if ((task = own_work(worker)) || (task = sweep(worker)))
+            return task;
+        if (pn_load_acquire(&pool->ending))
+            return NULL;
+        if (!forever && tries % SWEEPS_PER_LOOK == 0 && pn_now() >= until)
+            return NULL;
+        pn_pause();
+    }
+}
+
+/* Sleeps until there may be work. The worker searches before and after. */
+static void sleep_for_work(struct pn_worker *worker)
+{
+    struct pinion_pool *pool = worker->pool;
+    pn_idle_lie_down(&pool->idle, worker->index);
+    if (!pn_load_seq_cst(&pool->ending) && !pn_pool_has_work(pool)) {
+        pn_count(&worker->counters.parked, 1);
+        (void)sleep_until_signaled(worker, INT64_MAX);
+    }
+    /* A signal that comes after this, from who picked this worker meanwhile, wakes it once in vain. */
+    calm(worker);
+    (void)pn_idle_rise(&pool->idle, worker->index);
+}
+
+static void base_live(struct pn_worker *worker)
+{
+    struct pinion_pool *pool = worker->pool;
+    bool is_searching = true; /* whoever started the thread counted it */
+    for (;;) {
+        struct pinion_task *task = own_work(worker);
+        if (!task) {
+            if (!is_searching)
+                pn_idle_search(&pool->idle);
+            is_searching = true;
+            task = look_around(worker);
+        }
+        if (task) {
+            if (is_searching)
+                stop_searching(worker);
+            is_searching = false;
+            run(worker, task);
+        } else if (pn_load_seq_cst(&pool->ending)) {
+            if (!pn_pool_has_work(pool))
+                break;
+        } else if (pool->idle_mode != PINION_IDLE_POLL) {
+            sleep_for_work(worker);
+        }
+    }
+    (void)pn_idle_found(&pool->idle);
+}
+
+/* ---- reserve threads ---- */
+
+/* They float over the node of whoever asked for the task; no CPU of their own is free. */
+static void float_over(struct pn_worker *worker, const struct pn_pool_node *node)
+{
+    if (worker->floats == node || !worker->pool->is_pinning || !node->mask)
+        return;
+    if (pn_cpu_mask_apply(node->mask) == 0)
+        worker->floats = node;
+}
+
+/* False: the pool ends, and the thread with it. */
+static bool run_reserved(struct pn_worker *worker, const struct pn_command *command)
+{
+    struct pinion_task *task = command->task;
+    float_over(worker, command->node);
+    pn_count(&worker->counters.tasks, 1);
+    pn_task_run(task);
+    pn_worker_flush(worker);
+    if (worker->is_loose) {
+        worker->is_loose = false;
+        worker->floats = NULL;
+    }
+    const bool goes_on = pn_pool_reserve_ended(worker); /* before the completion is visible */
+    pn_task_finish(task);
+    return goes_on;
+}
+
+/* Waits for a command; false: the thread is surplus, and ends. */
+static bool wait_for_command(struct pn_worker *worker)
+{
+    struct pinion_pool *pool = worker->pool;
+    for (;;) {
+        int64_t deadline = INT64_MAX;
+        if (pn_pool_is_surplus(pool))
+            deadline = pn_now() + pool->retire_after;
+        if (wait_for_signal(worker, deadline)) {
+            calm(worker);
+            return true;
+        }
+        if (pn_pool_retire(worker))
+            return false;
+    }
+}
+
+/* The slot that the thread goes on in, or NULL: it ends. */
+static struct pn_worker *reserve_live(struct pn_worker *worker)
+{
+    while (wait_for_command(worker)) {
+        const struct pn_command command = worker->command;
+        worker->command = (struct pn_command){0};
+        if (command.become)
+            return command.become;
+        if (!command.task || !run_reserved(worker, &command))
+            break;
+    }
+    return NULL;
+}
+
+struct pn_worker *pn_worker_live(struct pn_worker *worker)
+{
+    name_thread(worker);
+    if (worker->role == PN_RESERVE) {
+        worker->floats = NULL;
+        return reserve_live(worker);
+    }
+    take_seat(worker);
+    base_live(worker);
+    return NULL;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * An injection lane: the queue of one NUMA node for tasks of threads that are no workers. First in,
+ * first out, so that none starves.
+ */
+#ifndef PN_LANE_H
+#define PN_LANE_H
+
+#include <pthread.h>
+#include <stdalign.h>
+#include <stddef.h>
+
+#include "atomic.h"
+
+struct pinion_task;
+
+/* count == length of the list head … tail; changed under the lock, read by anyone. A task in a lane is
+ * linked by its next. Blocking, for as long as a link or two are written. */
+struct pn_lane {
+    alignas(PN_LINE_PAIR) _Atomic size_t count;
+    pthread_mutex_t lock;
+    struct pinion_task *head, *tail;
+};
+
+void pn_lane_init(struct pn_lane *lane);
+void pn_lane_fini(struct pn_lane *lane);
+
+/* Adds at the end. Any thread. */
+void pn_lane_push(struct pn_lane *lane, struct pinion_task *task);
+
+/* Takes the oldest, NULL if there is none. Any thread; takes no lock if it is seen to be empty. */
+struct pinion_task *pn_lane_pop(struct pn_lane *lane);
+
+/* How many there are, tombstones too; at once out of date. As pn_deque_count, for the same reason. */
+static inline size_t pn_lane_count(const struct pn_lane *lane)
+{
+    return pn_load_seq_cst(&lane->count);
+}
+
+#endif
