@@ -436,7 +436,7 @@ static void select_races_the_ends_of_its_tasks(struct suite *suite)
     enum { N = 5 };
     if (!suite->of->has_parallel)
         skip();
-    for (int round = 0; round < SUITE_ROUNDS(24); round++) {
+    for (int round = 0; round < SUITE_ROUNDS(10); round++) {
         struct gate gate;
         struct through_future running[N];
         struct pinion_future *list[N];
