@@ -119,7 +119,7 @@ int pn_cpu_mask_apply(const struct pn_cpu_mask *mask)
 {
     if (sched_setaffinity(0, mask->words * sizeof(long), (const cpu_set_t *)(const void *)mask->bits))
         return -errno;
-    struct pn_cpu_mask *now;
+    struct pn_cpu_mask *now = NULL;
     int error = pn_cpu_mask_get(&now);
     if (error)
         return error;
@@ -130,7 +130,7 @@ int pn_cpu_mask_apply(const struct pn_cpu_mask *mask)
 
 int pn_pinned_cpu(void)
 {
-    struct pn_cpu_mask *mask;
+    struct pn_cpu_mask *mask = NULL;
     if (pn_cpu_mask_get(&mask))
         return -1;
     int cpu = -1, count = 0;

@@ -83,7 +83,7 @@ static int read_present(struct pinion_topology *topology, const char *root, bool
 
 static int read_affinity(hwloc_bitmap_t *set)
 {
-    struct pn_cpu_mask *mask;
+    struct pn_cpu_mask *mask = NULL;
     int error = pn_cpu_mask_get(&mask);
     if (error)
         return error;

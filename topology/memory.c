@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -140,6 +141,10 @@ int pn_memory_node_check(int node)
     return is_set(mask, (unsigned)node) ? 0 : -ENODEV;
 }
 
+#ifndef MPOL_PREFERRED_MANY
+#define MPOL_PREFERRED_MANY 5 /* Linux 5.15; hwloc uses it where the kernel has it */
+#endif
+
 /* Whether the kernel's policy for the page at address now prefers the node. */
 static int check_policy(const void *address, int node)
 {
@@ -148,7 +153,8 @@ static int check_policy(const void *address, int node)
     if (syscall(SYS_get_mempolicy, &mode, mask, (unsigned long)NODES_MAX, address, MPOL_F_ADDR))
         return -errno;
     mode &= ~MPOL_MODE_FLAGS;
-    return mode == MPOL_PREFERRED && is_set(mask, (unsigned)node) ? 0 : -EPERM;
+    const bool prefers = mode == MPOL_PREFERRED || mode == MPOL_PREFERRED_MANY;
+    return prefers && is_set(mask, (unsigned)node) ? 0 : -EPERM;
 }
 
 int pn_memory_bind(void *address, size_t length, int node)
@@ -174,11 +180,24 @@ int pn_memory_bind(void *address, size_t length, int node)
     return error ? error : check_policy(address, node);
 }
 
+/* Older kernels (6.1 does) answer -EFAULT for a page that is mapped but has never been touched, if not
+ * even its page table is there. mincore(2) knows: it fails only where nothing is mapped. */
+static int untouched_or(int error, const void *pointer)
+{
+    const uintptr_t size = (uintptr_t)sysconf(_SC_PAGESIZE);
+    unsigned char resident;
+    if (error != -EFAULT)
+        return error;
+    return mincore((void *)((uintptr_t)pointer & ~(size - 1)), 1, &resident) ? error : -ENOENT;
+}
+
 int pn_memory_nodes_of(const void *const *pages, size_t count, int *nodes)
 {
     /* Without target nodes move_pages(2) moves nothing and tells where each page is. */
     if (syscall(SYS_move_pages, 0, (unsigned long)count, pages, NULL, nodes, 0))
         return -errno;
+    for (size_t i = 0; i < count; i++)
+        nodes[i] = untouched_or(nodes[i], pages[i]);
     return 0;
 }
 
