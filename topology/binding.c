@@ -100,7 +100,10 @@ int pn_cpu_mask_of_cpu(unsigned cpu, struct pn_cpu_mask **mask)
     return 0;
 }
 
-void pn_cpu_mask_destroy(struct pn_cpu_mask *mask) { free(mask); }
+void pn_cpu_mask_destroy(struct pn_cpu_mask *mask)
+{
+    free(mask);
+}
 
 /* Whether inner is a non-empty part of outer. */
 static bool mask_is_part(const struct pn_cpu_mask *inner, const struct pn_cpu_mask *outer)
@@ -117,7 +120,8 @@ static bool mask_is_part(const struct pn_cpu_mask *inner, const struct pn_cpu_ma
 
 int pn_cpu_mask_apply(const struct pn_cpu_mask *mask)
 {
-    if (sched_setaffinity(0, mask->words * sizeof(long), (const cpu_set_t *)(const void *)mask->bits))
+    if (sched_setaffinity(0, mask->words * sizeof(long),
+                          (const cpu_set_t *)(const void *)mask->bits))
         return -errno;
     struct pn_cpu_mask *now = NULL;
     int error = pn_cpu_mask_get(&now);
