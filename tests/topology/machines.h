@@ -5,8 +5,8 @@
 #ifndef MACHINES_H
 #define MACHINES_H
 
-#include <stdarg.h>
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 

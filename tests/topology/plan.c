@@ -95,8 +95,8 @@ static void check_uses(const struct pinion_topology *topology, const struct pini
     free(uses);
 }
 
-/* With SCATTER or avoid_smt over the whole machine, and with COMPACT within a node: no sibling while
- * a core is free, and of one rank no weaker kind while a stronger CPU is free. */
+/* With SCATTER or avoid_smt over the whole machine, and with COMPACT within a node: no sibling
+ * while a core is free, and of one rank no weaker kind while a stronger CPU is free. */
 static void check_ranks(const struct pinion_topology *topology, const struct pinion_plan *plan,
                         bool within_node)
 {
@@ -263,8 +263,8 @@ static void plans_of_random_parts_of_a_machine_hold(void **state)
         struct pinion_topology *topology;
         for (unsigned cpu = 0; cpu < 24; cpu++) {
             if (random_below(&seed, 2) || cpu == 23)
-                used += (size_t)snprintf(list + used, sizeof list - used, "%s%u", used ? "," : "",
-                                         cpu);
+                used +=
+                    (size_t)snprintf(list + used, sizeof list - used, "%s%u", used ? "," : "", cpu);
         }
         char path[512];
         (void)snprintf(path, sizeof path, "%s/fakeheterocpunuma.xml", MACHINES);
@@ -497,8 +497,8 @@ static void slices_and_avoid_smt_reduce_the_cpu_count(void **state)
     (void)state;
     struct pinion_topology *topology = load_synthetic("core:4 pu:2");
     assert_int_equal(pn_plan_cpu_count(topology, NULL), 8);
-    assert_int_equal(
-        pn_plan_cpu_count(topology, &(struct pinion_plan_options){.avoid_smt = true}), 4);
+    assert_int_equal(pn_plan_cpu_count(topology, &(struct pinion_plan_options){.avoid_smt = true}),
+                     4);
     struct pinion_plan_options slice = {.slice_index = 1, .slice_count = 4};
     assert_int_equal(pn_plan_cpu_count(topology, &slice), 2);
     slice.avoid_smt = true;
@@ -518,7 +518,7 @@ static void placements_have_names_that_parse_back(void **state)
         assert_int_equal(placement, i);
     }
     assert_null(pinion_placement_name((enum pinion_placement)5));
-    assert_null(pinion_placement_name((enum pinion_placement)-1));
+    assert_null(pinion_placement_name((enum pinion_placement) - 1));
     assert_int_equal(pinion_placement_parse("Compact", &placement), -EINVAL);
     assert_int_equal(pinion_placement_parse("", &placement), -EINVAL);
     assert_int_equal(placement, PINION_PLACE_NONE);
@@ -528,8 +528,26 @@ static void slices_parse_or_are_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "/", "1", "1/", "/2", "2/2", "1/1", "0/0", "-1/2", "0/-2", "+0/2", " 0/2", "0/2 ",
-        "0 /2", "0/2/3", "a/b", "0x0/2", "4294967296/4294967297", "0/4294967296", "0,2",
+        "",
+        "/",
+        "1",
+        "1/",
+        "/2",
+        "2/2",
+        "1/1",
+        "0/0",
+        "-1/2",
+        "0/-2",
+        "+0/2",
+        " 0/2",
+        "0/2 ",
+        "0 /2",
+        "0/2/3",
+        "a/b",
+        "0x0/2",
+        "4294967296/4294967297",
+        "0/4294967296",
+        "0,2",
     };
     unsigned index = 77, count = 77;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {

@@ -144,8 +144,9 @@ static void strings_are_escaped_and_broken_utf_8_replaced(void **state)
     FILE *stream = open_memstream(&text, &size);
     assert_non_null(stream);
     struct pn_json json = {.stream = stream};
-    pn_json_string(&json, NULL, "a\"b\\c\n\x01 \xc3\xa9 \xff \xc3 \xe2\x82\xac \xf0\x9f\x99\x82 "
-                                "\xed\xa0\x80 \xc0\x80 \xf5");
+    pn_json_string(&json, NULL,
+                   "a\"b\\c\n\x01 \xc3\xa9 \xff \xc3 \xe2\x82\xac \xf0\x9f\x99\x82 "
+                   "\xed\xa0\x80 \xc0\x80 \xf5");
     assert_int_equal(pn_stream_finish(stream), 0);
     assert_string_equal(text, "\"a\\\"b\\\\c\\u000a\\u0001 \xc3\xa9 \\ufffd \\ufffd \xe2\x82\xac "
                               "\xf0\x9f\x99\x82 \\ufffd\\ufffd\\ufffd \\ufffd\\ufffd \\ufffd\"");
