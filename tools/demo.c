@@ -149,11 +149,12 @@ const struct verb verb_demo = {
     .operands = "[PATH]",
     .summary = "Reads a directory tree in parallel, and shows who did what",
     .details =
-        "Every directory below PATH (/usr/include) is a task: its files are read and hashed, its\n"
-        "subdirectories are tasks that it makes and awaits. Then one thread reads all again: both\n"
-        "must come to the same checksum. Links are not followed, special files not opened, other\n"
-        "file systems not entered; what can't be read is counted and named. Ctrl-C stops it with\n"
-        "a partial summary and status 130. PINION_* in the environment works as for any pool.",
+        "Every directory below PATH (/usr/include) is a task: its files are read and\n"
+        "hashed, its subdirectories are tasks that it makes and awaits. Then one thread\n"
+        "reads all again: both must come to the same checksum. Links are not followed,\n"
+        "special files not opened, other file systems not entered; what can't be read is\n"
+        "counted and named. Ctrl-C stops it with a partial summary and status 130.\n"
+        "PINION_* in the environment works as for any pool.",
     .options = OPTION_CPUS | OPTION_IGNORE_QUOTA | OPTION_PLACE | OPTION_WORKERS |
                OPTION_CPU_COUNT | OPTION_AVOID_SMT | OPTION_SLICE | OPTION_EAGER | OPTION_JSON |
                OPTION_QUIET | OPTION_STRICT,
