@@ -138,6 +138,13 @@ def atomic_fields(codes):
     return atomic - plain
 
 
+def check_readme(texts):
+    """README's program is examples/hello.c, less the line with the licence."""
+    shown = re.search(r"^```c\n(.*?)^```", texts["README.md"], re.MULTILINE | re.DOTALL)
+    if not shown or shown.group(1) != texts["examples/hello.c"].split("\n", 1)[1]:
+        report("README.md", 1, "its program differs from examples/hello.c")
+
+
 def main():
     texts = {}
     for path in files():
@@ -158,6 +165,7 @@ def main():
     for name, text in codes.items():
         check_includes(name, text, headers)
         check_atomics(name, bare[name], fields)
+    check_readme(texts)
     for problem in problems:
         print(problem)
     print("%d files, %d problems" % (len(texts), len(problems)))

@@ -295,7 +295,7 @@ def test_without_threads_it_still_reads_everything():
 
 
 def test_pool_refuses_what_a_plan_refuses():
-    refuse(1, ["slice"], "demo", "--slice", "0/2", "--cpu-count", "1048576",
+    refuse(1, ["1048575 workers"], "demo", "--slice", "0/2", "--cpu-count", "1048576",
            "--avoid-smt", str(TREE))
 
 
