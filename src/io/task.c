@@ -61,7 +61,9 @@ static bool place_large(struct pinion_task *task, const struct pinion_call *call
                         struct pinion_arena *arena)
 {
     struct pn_task_large *large = (struct pn_task_large *)(void *)(task + 1);
-    const struct layout layout = lay_out(call, 0);
+    struct layout layout = lay_out(call, 0);
+    if (layout.bytes == 0) /* an alignment alone brought it here; the arena refuses 0 bytes */
+        layout.bytes = 1;
     large->payload = pinion_arena_alloc(arena, layout.bytes, layout.align);
     if (!large->payload)
         return false;

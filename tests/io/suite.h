@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The conformance suite of the interface: what io.h and task.h promise, tested on any
+ * implementation. A program of the suite is one of the parts suite_*.c, this file's helpers, and a
+ * file that lists implementations (pools.c). It knows nothing of what is behind an io but what
+ * struct suite_io says.
+ */
+#ifndef SUITE_H
+#define SUITE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+
+#include <pinion.h>
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define SUITE_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define SUITE_SANITIZED 1
+#endif
+#endif
+#ifndef SUITE_SANITIZED
+#define SUITE_SANITIZED 0
+#endif
+
+/* Rounds of a stress test: fewer where each is slow. */
+#define SUITE_ROUNDS(n) (SUITE_SANITIZED ? (n) / 8 + 1 : (n))
+
+/* An implementation to test. */
+struct suite_io {
+    const char *name;
+    unsigned workers; /* async tasks that can run at a time beside the caller; 0: they run in it */
+    bool has_concurrent, has_parallel;
+    const void *how;  /* make's own */
+    /* 0 and an io, with what destroy needs in *made; or -errno. */
+    int (*make)(const struct suite_io *self, struct pinion_io **io, void **made);
+    void (*destroy)(void *made); /* waits for detached tasks */
+};
+
+/* A test's *state. */
+struct suite {
+    const struct suite_io *of;
+    struct pinion_io *io;
+    void *made;
+};
+
+struct suite_test {
+    const char *name;
+    void (*run)(struct suite *suite);
+};
+
+/* Given by the part of the suite: the tests. Ends with a NULL name. */
+extern const struct suite_test suite_tests[];
+#define SUITE_TEST(function) {#function, function}
+
+/* Given by the file of implementations. */
+extern const struct suite_io suite_ios[];
+extern const size_t suite_io_count;
+
+/* Destroys the io before the end of the test. */
+void suite_destroy(struct suite *suite);
+
+/* What must hold in a task, where cmocka's assertions can't be used: noted, and the test fails. */
+#define EXPECT(condition) suite_expect((condition), #condition, __FILE__, __LINE__)
+void suite_expect(bool holds, const char *what, const char *file, int line);
+
+/* Waits until *value is at least n, giving up the CPU meanwhile. Stops the program if that does not
+ * come: then a test hangs. */
+void suite_until(const _Atomic int *value, int n);
+
+/* Who enters waits until it is opened. The thread sleeps meanwhile, so it takes no CPU. */
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t opened;
+    bool is_open;
+    _Atomic int inside; /* how many have entered so far */
+};
+void gate_init(struct gate *gate);
+void gate_fini(struct gate *gate);
+void gate_enter(struct gate *gate);
+void gate_open(struct gate *gate);
+
+/* Keeps every worker of the io busy, so that a task that is queued next stays queued until someone
+ * awaits it. Does nothing where async runs in the caller. Any thread, tasks too. */
+#define HELD_MAX 64
+struct held {
+    struct gate gate;
+    pthread_t caller;
+    unsigned count;
+    struct pinion_future futures[HELD_MAX];
+};
+void suite_hold(struct suite *suite, struct held *held);
+void suite_release(struct suite *suite, struct held *held);
+
+/* Starts a task with a thread of its own, for tests that need one that runs elsewhere: parallel, or
+ * skips the test. */
+void suite_start(struct suite *suite, const struct pinion_call *call, struct pinion_future *future);
+
+/* A call of a function with one pointer as its context and no result, which *pointer holds. */
+struct pinion_call suite_call(pinion_start_fn *start, void *const *pointer);
+
+#endif
