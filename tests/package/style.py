@@ -100,7 +100,8 @@ def check_includes(name, code, headers):
             continue
         quote, header = include.groups()
         for library, homes in LIBRARIES.items():
-            if re.match(library, header) and not name.startswith(homes) and room in ROOMS + ["tools"]:
+            if (re.match(library, header) and not name.startswith(homes)
+                    and room in ROOMS + ["tools"]):
                 report(name, number, "%s belongs to %s" % (header, homes))
         if quote == '"' and room:
             homes = headers.get(Path(header).name, [])

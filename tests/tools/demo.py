@@ -38,7 +38,8 @@ def make_tree():
     (root / "empty file").touch()
     (root / "empty folder").mkdir()
     (root / "big").write_bytes(os.urandom(3 << 20))
-    for name in [b"new\nline", b"esc\x1b[31m", b"\xff\xfe no utf8", "‮turned".encode(), b"back\\slash"]:
+    for name in [b"new\nline", b"esc\x1b[31m", b"\xff\xfe no utf8", "\u202eturned".encode(),
+                 b"back\\slash"]:
         (root / os.fsdecode(name)).mkdir()
         (root / os.fsdecode(name) / os.fsdecode(name)).write_bytes(name)
     (root / "link").symlink_to("/etc")
