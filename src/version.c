@@ -19,5 +19,5 @@ const char *pinion_version(void)
 
 const char *pinion_build_info(void)
 {
-    return PN_BUILT_WITH COMPILER;
+    return PN_HWLOC "\n" PN_ALLOCATOR "\n" COMPILER;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * pinion demo: reads a directory tree by tasks, then alone, compares the two, and shows who did what.
+ * pinion demo: reads a directory tree by tasks, then alone, compares the two, and shows who did
+ * what.
  */
 #include "demo.h"
 
@@ -82,8 +83,7 @@ static void read_by_tasks(struct demo *demo, struct walk *walk, struct pinion_po
 
 static void read_alone(struct demo *demo, struct walk *walk, struct pinion_pool *pool, bool quiet)
 {
-    struct progress *progress =
-        quiet ? NULL : progress_begin(walk, pinion_pool_io(pool), "alone");
+    struct progress *progress = quiet ? NULL : progress_begin(walk, pinion_pool_io(pool), "alone");
     const double began = seconds_now();
     demo->alone = walk_alone(walk);
     demo->seconds_alone = seconds_now() - began;
@@ -112,7 +112,8 @@ static enum exit_status status_of(const struct demo *demo, const struct options 
     if (demo->interrupted)
         return INTERRUPTED;
     if (demo->verdict == DIFFERENT) {
-        complain("the two checksums differ though the tree did not change: this is a bug in pinion");
+        complain(
+            "the two checksums differ though the tree did not change: this is a bug in pinion");
         return FAILED;
     }
     return options->strict && *demo->degraded ? DEGRADED : DONE;
@@ -148,12 +149,12 @@ const struct verb verb_demo = {
     .name = "demo",
     .operands = "[PATH]",
     .summary = "Reads a directory tree in parallel, and shows who did what",
-    .details =
-        "Every directory below PATH (/usr/include) is a task: its files are read and hashed, its\n"
-        "subdirectories are tasks that it makes and awaits. Then one thread reads all again: both\n"
-        "must come to the same checksum. Links are not followed, special files not opened, other\n"
-        "file systems not entered; what can't be read is counted and named. Ctrl-C stops it with\n"
-        "a partial summary and status 130. PINION_* in the environment works as for any pool.",
+    .details = "Every directory below PATH (/usr/include) is a task: its files are read and\n"
+               "hashed, its subdirectories are tasks that it makes and awaits. Then one thread\n"
+               "reads all again: both must come to the same checksum. Links are not followed,\n"
+               "special files not opened, other file systems not entered; what can't be read is\n"
+               "counted and named. Ctrl-C stops it with a partial summary and status 130.\n"
+               "PINION_* in the environment works as for any pool.",
     .options = OPTION_CPUS | OPTION_IGNORE_QUOTA | OPTION_PLACE | OPTION_WORKERS |
                OPTION_CPU_COUNT | OPTION_AVOID_SMT | OPTION_SLICE | OPTION_EAGER | OPTION_JSON |
                OPTION_QUIET | OPTION_STRICT,

@@ -13,8 +13,8 @@
 #include "walk.h"
 
 enum verdict {
-    SAME,     /* both runs have the same checksum */
-    CHANGED,  /* they differ, and so did the tree */
+    SAME,    /* both runs have the same checksum */
+    CHANGED, /* they differ, and so did the tree */
     DIFFERENT,
     NOT_COMPARED
 };

@@ -12,7 +12,10 @@ static uint64_t rate_of(uint64_t bytes, double seconds)
     return seconds > 0 ? (uint64_t)((double)bytes / seconds) : 0;
 }
 
-static const char *plural(uint64_t count) { return count == 1 ? "" : "s"; }
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
 
 static void print_pace(const char *what, const struct tally *tally, double seconds)
 {
@@ -26,8 +29,8 @@ static void print_errors(const struct tally *tally)
 {
     if (tally->errors == 0)
         return;
-    (void)printf("  %serrors     %" PRIu64 " could not be read%s\n", warning(stdout),
-                 tally->errors, plain(stdout));
+    (void)printf("  %serrors     %" PRIu64 " could not be read%s\n", warning(stdout), tally->errors,
+                 plain(stdout));
     for (const struct walk_error *error = tally->named; error; error = error->next) {
         (void)printf("             ");
         print_name(stdout, error->path);
@@ -49,8 +52,7 @@ static void print_verdict(const struct demo *demo)
         break;
     case DIFFERENT:
         (void)printf("  %schecksum   %016" PRIx64 " by tasks, but %016" PRIx64 " alone%s\n",
-                     warning(stdout), demo->by_tasks.checksum, demo->alone.checksum,
-                     plain(stdout));
+                     warning(stdout), demo->by_tasks.checksum, demo->alone.checksum, plain(stdout));
         return;
     case NOT_COMPARED:
         verdict = " of what was read before it was interrupted";
@@ -72,8 +74,7 @@ static void print_tree(const struct demo *demo)
     if (tally->skipped || tally->mounts)
         (void)printf("  skipped    %" PRIu64 " link%s and special files, %" PRIu64
                      " other file system%s\n",
-                     tally->skipped, plural(tally->skipped), tally->mounts,
-                     plural(tally->mounts));
+                     tally->skipped, plural(tally->skipped), tally->mounts, plural(tally->mounts));
     print_pace("by tasks", tally, demo->seconds_by_tasks);
     if (demo->verdict != NOT_COMPARED)
         print_pace("alone", &demo->alone, demo->seconds_alone);
@@ -125,8 +126,7 @@ void demo_print_text(const struct demo *demo, bool quiet)
     (void)printf("  near, far: tasks taken from a queue of the same node, of another\n");
 }
 
-static void write_run(struct json *json, const char *key, const struct tally *tally,
-                      double seconds)
+static void write_run(struct json *json, const char *key, const struct tally *tally, double seconds)
 {
     char checksum[17];
     (void)snprintf(checksum, sizeof checksum, "%016" PRIx64, tally->checksum);

@@ -50,8 +50,8 @@ static void collect(struct findings *findings)
 {
     for (size_t i = 0; i < KNOWN_COUNT; i++) {
         const char *value = getenv(known[i]);
-        findings->variables[i] = (struct variable){
-            known[i], value ? copy(value) : NULL, true, true, NULL};
+        findings->variables[i] =
+            (struct variable){known[i], value ? copy(value) : NULL, true, true, NULL};
     }
     size_t count = KNOWN_COUNT;
     for (char **entry = environ; *entry && count < KNOWN_COUNT + OTHER_MAX; entry++) {

@@ -70,11 +70,26 @@ static void close(struct json *json, char bracket)
         (void)fputc('\n', json->stream);
 }
 
-void json_object_open(struct json *json, const char *key) { open(json, key, '{', false); }
-void json_array_open(struct json *json, const char *key) { open(json, key, '[', false); }
-void json_row_open(struct json *json, const char *key) { open(json, key, '{', true); }
-void json_object_close(struct json *json) { close(json, '}'); }
-void json_array_close(struct json *json) { close(json, ']'); }
+void json_object_open(struct json *json, const char *key)
+{
+    open(json, key, '{', false);
+}
+void json_array_open(struct json *json, const char *key)
+{
+    open(json, key, '[', false);
+}
+void json_row_open(struct json *json, const char *key)
+{
+    open(json, key, '{', true);
+}
+void json_object_close(struct json *json)
+{
+    close(json, '}');
+}
+void json_array_close(struct json *json)
+{
+    close(json, ']');
+}
 
 void json_text(struct json *json, const char *key, const char *text)
 {

@@ -14,8 +14,8 @@
 
 struct json {
     FILE *stream;
-    unsigned depth;               /* open objects and arrays */
-    bool filled[JSON_DEPTH_MAX];  /* per depth: has a value already */
+    unsigned depth;                   /* open objects and arrays */
+    bool filled[JSON_DEPTH_MAX];      /* per depth: has a value already */
     bool on_one_line[JSON_DEPTH_MAX]; /* per depth: a row, without line breaks inside */
 };
 

@@ -34,8 +34,8 @@ static enum exit_status complain_of_verb(const char *name)
 {
     char names[64] = "";
     for (size_t i = 0; i < VERB_COUNT; i++)
-        (void)snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s",
-                       i ? ", " : "", verbs[i]->name);
+        (void)snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i ? ", " : "",
+                       verbs[i]->name);
     complain("no %s '%s'; there are %s: see pinion --help", *name == '-' ? "option" : "verb", name,
              names);
     return USAGE;

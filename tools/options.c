@@ -114,13 +114,15 @@ static const struct {
     const char *help;
 } table[] = {
     {"input", "FILE|SYNTHETIC", 'i', take_input,
-     "another machine: an hwloc XML file, or a synthetic\ndescription such as 'pack:2 core:4 pu:2'"},
+     "another machine: an hwloc XML file, or a synthetic\ndescription such as 'pack:2 core:4 "
+     "pu:2'"},
     {"cpus", "LIST", 'c', take_cpus, "only these CPUs, by OS index: 0-3,8 or 0-14:2"},
     {"ignore-quota", NULL, 0, take_ignore_quota, "do not cut the CPU count to the CPU quota"},
     {"place", "HOW", 'p', take_place, "auto, compact, scatter, node or none"},
     {"workers", "N", 'w', take_workers, "workers beside the calling thread"},
     {"cpu-count", "N", 'n', take_cpu_count,
-     "CPUs to count on: N - 1 workers and the caller. More\nthan there are is allowed: seats wrap round"},
+     "CPUs to count on: N - 1 workers and the caller. More\nthan there are is allowed: seats wrap "
+     "round"},
     {"avoid-smt", NULL, 0, take_avoid_smt, "one worker a core"},
     {"slice", "I/N", 's', take_slice, "this is process I, from 0, of N that share the machine"},
     {"eager", NULL, 'e', take_eager, "always queue tasks, also when all are busy"},
@@ -170,9 +172,9 @@ static void describe(const struct verb *verb, char *letters, struct option *long
     for (size_t i = 0; i < TABLE_COUNT; i++) {
         if (!(verb->options & 1U << i))
             continue;
-        *longs++ = (struct option){table[i].name,
-                                   table[i].argument ? required_argument : no_argument, NULL,
-                                   LETTERLESS + (int)i};
+        *longs++ =
+            (struct option){table[i].name, table[i].argument ? required_argument : no_argument,
+                            NULL, LETTERLESS + (int)i};
         if (!table[i].letter)
             continue;
         *letters++ = table[i].letter;

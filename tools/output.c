@@ -23,7 +23,10 @@ void output_begin(void)
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
-void output_name(const char *verb) { speaker = verb; }
+void output_name(const char *verb)
+{
+    speaker = verb;
+}
 
 /* A pipe or socket with nobody at its other end. */
 static bool reader_has_left(void)
@@ -138,6 +141,15 @@ static bool wants_colour(FILE *stream)
     return isatty(fileno(stream)) && !(refused && *refused) && term && strcmp(term, "dumb") != 0;
 }
 
-const char *bold(FILE *stream) { return wants_colour(stream) ? "\033[1m" : ""; }
-const char *warning(FILE *stream) { return wants_colour(stream) ? "\033[33m" : ""; }
-const char *plain(FILE *stream) { return wants_colour(stream) ? "\033[0m" : ""; }
+const char *bold(FILE *stream)
+{
+    return wants_colour(stream) ? "\033[1m" : "";
+}
+const char *warning(FILE *stream)
+{
+    return wants_colour(stream) ? "\033[33m" : "";
+}
+const char *plain(FILE *stream)
+{
+    return wants_colour(stream) ? "\033[0m" : "";
+}

@@ -172,10 +172,10 @@ const struct verb verb_plan = {
     .name = "plan",
     .operands = "",
     .summary = "Shows who would sit where, and why",
-    .details = "The seats of a pool's workers, computed from the machine; nothing is pinned. smt 0 is\n"
-               "the first CPU of its core; of kinds, the higher performs better; llc is the last\n"
-               "level cache. PINION_CPUS, PINION_PLACE and PINION_SLICE in the environment stand in\n"
-               "for options that are not given.",
+    .details = "The seats of a pool's workers, computed from the machine; nothing is pinned.\n"
+               "smt 0 is the first CPU of its core; of kinds, the higher performs better; llc\n"
+               "is the last level cache. PINION_CPUS, PINION_PLACE and PINION_SLICE in the\n"
+               "environment stand in for options that are not given.",
     .options = OPTION_INPUT | OPTION_CPUS | OPTION_IGNORE_QUOTA | OPTION_PLACE | OPTION_WORKERS |
                OPTION_CPU_COUNT | OPTION_AVOID_SMT | OPTION_SLICE | OPTION_JSON,
     .run = run,

@@ -17,8 +17,8 @@ struct options;
 
 struct verb {
     const char *name, *operands, *summary;
-    const char *details;   /* paragraphs for --help, after the summary */
-    unsigned options;      /* set of OPTION_… bits that it takes */
+    const char *details; /* paragraphs for --help, after the summary */
+    unsigned options;    /* set of OPTION_… bits that it takes */
     int operand_count_max;
     enum exit_status (*run)(const struct options *options);
 };

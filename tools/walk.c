@@ -313,9 +313,9 @@ static int listing_read(struct listing *listing, int fd)
 static uint64_t state_of(const struct stat *status, uint64_t path_hash)
 {
     const uint64_t facts[] = {
-        (uint64_t)status->st_ino,          (uint64_t)status->st_size,
-        (uint64_t)status->st_mtim.tv_sec,  (uint64_t)status->st_mtim.tv_nsec,
-        (uint64_t)status->st_ctim.tv_sec,  (uint64_t)status->st_ctim.tv_nsec,
+        (uint64_t)status->st_ino,         (uint64_t)status->st_size,
+        (uint64_t)status->st_mtim.tv_sec, (uint64_t)status->st_mtim.tv_nsec,
+        (uint64_t)status->st_ctim.tv_sec, (uint64_t)status->st_ctim.tv_nsec,
     };
     return XXH3_64bits_withSeed(facts, sizeof facts, path_hash);
 }
@@ -385,8 +385,7 @@ static int read_file(struct scan *scan, int fd, uint64_t path_hash)
 
 static void scan_file(struct scan *scan, const char *name)
 {
-    const uint64_t path_hash =
-        XXH3_64bits_withSeed(name, strlen(name), scan->directory->path_hash);
+    const uint64_t path_hash = XXH3_64bits_withSeed(name, strlen(name), scan->directory->path_hash);
     int error;
     const int fd = openat(scan->fd, name, OPEN_FILE);
     if (fd >= 0) {
@@ -515,8 +514,7 @@ static struct tally walk_below(struct pinion_io *io, struct directory *top)
     struct tally tally = {0};
     struct directory **stack = NULL;
     size_t count = 0, size = 0;
-    for (struct directory *directory = top; directory;
-         directory = count ? stack[--count] : NULL) {
+    for (struct directory *directory = top; directory; directory = count ? stack[--count] : NULL) {
         struct children children = {0};
         scan(io, directory, &children, &tally);
         directory->pending = children.count;

@@ -30,8 +30,8 @@ struct walk_error {
 /* What is below a directory. Passed by value from a task to the one that awaits it. */
 struct tally {
     uint64_t files, bytes, directories;
-    uint64_t skipped;         /* symbolic links, devices, sockets, pipes */
-    uint64_t mounts;          /* other file systems */
+    uint64_t skipped; /* symbolic links, devices, sockets, pipes */
+    uint64_t mounts;  /* other file systems */
     uint64_t errors;
     uint64_t checksum;        /* of paths and contents, whatever the order: a sum, modulo 2^64 */
     uint64_t state;           /* the same of sizes, times and inodes: differs if the tree changed */

@@ -77,8 +77,8 @@ def only(paths):
 
 
 def libudev_stand_in(scratch):
-    """Debian's hwloc.pc names -ludev for static linking, and libhwloc-dev doesn't bring libudev-dev.
-    Where that is missing, the library itself does."""
+    """Debian's hwloc.pc names -ludev for static linking, and libhwloc-dev doesn't bring
+    libudev-dev. Where that is missing, the library itself does."""
     folder = scratch / "stand-in"
     folder.mkdir()
     for place in Path("/usr/lib").glob("*-linux-gnu*/libudev.so.1"):
@@ -113,7 +113,8 @@ def installed(source_root, build_root, scratch):
         for private in ("-lhwloc", "-ljemalloc"):
             assert private not in flags, "%s is for --static only" % private
         program = scratch / (source + ".shared")
-        run(compiler, "-std=" + standard, "-Wall", "-Werror", scratch / source, "-o", program, *flags)
+        build = [compiler, "-std=" + standard, "-Wall", "-Werror", scratch / source, "-o"]
+        run(*build, program, *flags)
         linked = run("readelf", "-d", program)
         assert "[libpinion.so.0]" in linked and "[libhwloc" not in linked, linked
         output = run(program, env=dict(env, LD_LIBRARY_PATH=str(libraries)))
@@ -122,8 +123,7 @@ def installed(source_root, build_root, scratch):
         flags = run("pkg-config", prefix, "--define-variable=libdir=" + str(alone), "--static",
                     "--cflags", "--libs", "pinion", env=env).split()
         program = scratch / (source + ".static")
-        run(compiler, "-std=" + standard, "-Wall", "-Werror", scratch / source, "-o", program, *flags,
-            "-L" + str(stand_in))
+        run(*build, program, *flags, "-L" + str(stand_in))
         assert "[libpinion" not in run("readelf", "-d", program)
         output = run(program)
         assert output == version + " 42\n", output

@@ -42,7 +42,7 @@ for word; do
 done
 END
 chmod +x "$scratch/dpkg-query"
-words=$(PATH=$scratch:$PATH tools/setup --check 2>&1) && fail 'setup --check missed that one is missing'
+words=$(PATH=$scratch:$PATH tools/setup --check 2>&1) && fail 'setup --check: nothing is missing?'
 [[ $words == *'missing: valgrind'* ]] || fail "setup --check said: $words"
 words=$(PATH=$scratch:$PATH tools/setup 2>&1) && fail 'setup went on without apt-get'
 [[ $words == *'apt-get update && apt-get install valgrind'* ]] ||

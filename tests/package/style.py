@@ -58,7 +58,10 @@ def is_source(path):
 
 
 def check_text(name, path, text):
-    if is_source(path) and "SPDX-License-Identifier: MIT" not in "\n".join(text.split("\n")[:2]):
+    if not is_source(path) and path.suffix != ".md":
+        return  # data, from elsewhere
+    if path.suffix != ".md" and "SPDX-License-Identifier: MIT" not in "\n".join(
+            text.split("\n")[:2]):
         report(name, 1, "no SPDX-License-Identifier in the first two lines")
     if text and not text.endswith("\n"):
         report(name, text.count("\n") + 1, "no newline at the end")
@@ -97,7 +100,8 @@ def check_includes(name, code, headers):
             continue
         quote, header = include.groups()
         for library, homes in LIBRARIES.items():
-            if re.match(library, header) and not name.startswith(homes) and room != "tests":
+            if (re.match(library, header) and not name.startswith(homes)
+                    and room in ROOMS + ["tools"]):
                 report(name, number, "%s belongs to %s" % (header, homes))
         if quote == '"' and room:
             homes = headers.get(Path(header).name, [])
@@ -114,7 +118,7 @@ def without_comments(text):
 
 
 def check_atomics(name, code, fields):
-    if name in ATOMICS or room_of(name) == "tests":
+    if name in ATOMICS or room_of(name) not in ROOMS + ["tools"]:
         return
     for number, line in enumerate(code.split("\n"), 1):
         if re.search(r"\batomic_(load|store|exchange|compare|fetch|flag|thread|signal)\w*\s*\(|"
@@ -133,9 +137,19 @@ def atomic_fields(codes):
             declared = FIELD.match(line)
             if not declared:
                 continue
-            name = re.findall(r"\w+", re.sub(r"\[[^]]*\]", "", line.split(";")[0]))[-1]
-            (atomic if declared.group(1) else plain).add(name)
+            # A pointer to atomics is none itself.
+            is_atomic = declared.group(1) and "*" not in re.sub(r"_Atomic\([^)]*\)+", "", line)
+            for part in re.sub(r"\[[^]]*\]", "", line.split(";")[0]).split(","):
+                name = re.findall(r"\w+", part)[-1:]
+                (atomic if is_atomic else plain).update(name)
     return atomic - plain
+
+
+def check_readme(texts):
+    """README's program is examples/hello.c, less the line with the licence."""
+    shown = re.search(r"^```c\n(.*?)^```", texts["README.md"], re.MULTILINE | re.DOTALL)
+    if not shown or shown.group(1) != texts["examples/hello.c"].split("\n", 1)[1]:
+        report("README.md", 1, "its program differs from examples/hello.c")
 
 
 def main():
@@ -151,13 +165,13 @@ def main():
         if name.endswith(".h"):
             headers.setdefault(Path(name).name, []).append(room_of(name))
     bare = {name: without_comments(text) for name, text in codes.items()}
-    fields = atomic_fields([code for name, code in bare.items() if room_of(name) in ROOMS])
+    fields = atomic_fields(bare.values())
     for name, text in texts.items():
-        if "/fixtures/" not in name:
-            check_text(name, ROOT / name, text)
+        check_text(name, ROOT / name, text)
     for name, text in codes.items():
         check_includes(name, text, headers)
         check_atomics(name, bare[name], fields)
+    check_readme(texts)
     for problem in problems:
         print(problem)
     print("%d files, %d problems" % (len(texts), len(problems)))
