@@ -40,8 +40,8 @@ void pn_backend_keep(struct pinion_arena *arena);
 const char *pn_backend_name(void);
 
 /* Called by the backends for each mapping that they make, before it is touched: binds it to the
- * arena's node. Cannot fail: a refused bind is kept in bind_error. Binding goes through
- * hwloc, which allocates by malloc; within a hook jemalloc serves that from its arena 0. Keeps errno. */
+ * arena's node. Cannot fail: a refused bind is kept in bind_error. Keeps errno. Binding goes through
+ * hwloc, which uses malloc; within a hook jemalloc serves that from its arena 0. */
 void pn_arena_bind(struct pinion_arena *arena, void *address, size_t length);
 
 #endif

@@ -50,7 +50,7 @@ bool pn_topology_is_this_machine(const struct pinion_topology *topology);
  * kernel's error. Never moves pages, never makes an allocation fail. */
 int pn_memory_bind(void *address, size_t length, int node);
 
-/* 0 if this process may have memory on a node of this machine, else -ENODEV. */
+/* 0 if this process may have memory on a node of this machine, else -ENODEV; -ENOMEM. */
 int pn_memory_node_check(int node);
 
 /* The node of a page, as pinion_arena_node_of. */

@@ -27,13 +27,16 @@ enum { WORD_BITS = sizeof(unsigned long) * CHAR_BIT };
  * their own. */
 enum { NODES_MAX = 1024, NODE_WORDS = NODES_MAX / WORD_BITS };
 
-/* What binding needs of this machine: made once, on first use, kept for the life of the process. */
+/* What binding needs of this machine: made on first use, kept for the life of the process. The lock
+ * is held while it is made; once loaded is set nothing in it changes. Not pthread_once: want of memory
+ * passes. */
 static struct {
-    pthread_once_t once;
-    int error;             /* 0, or why nothing can be bound */
+    pthread_mutex_t lock;
+    bool loaded;
+    int error;             /* 0, or why nothing can be bound, for good */
     hwloc_topology_t tree; /* knows the nodes and nothing else */
     hwloc_bitmap_t nodes;  /* those that have memory */
-} machine = {.once = PTHREAD_ONCE_INIT};
+} machine = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static bool is_set(const unsigned long *mask, unsigned bit)
 {
@@ -48,8 +51,10 @@ static hwloc_bitmap_t read_nodes(void)
         return NULL;
     if (!nodes && pn_sysfs_list_read("", "devices/system/node/online", &nodes))
         return NULL;
-    if (!nodes && (nodes = hwloc_bitmap_alloc()))
-        hwloc_bitmap_only(nodes, 0);
+    if (!nodes && (nodes = hwloc_bitmap_alloc()) && hwloc_bitmap_only(nodes, 0)) {
+        hwloc_bitmap_free(nodes);
+        nodes = NULL;
+    }
     return nodes;
 }
 
@@ -93,15 +98,31 @@ static int load_tree(hwloc_topology_t *tree, const char *description)
     return error;
 }
 
-static void machine_load(void)
+static int machine_load(void)
 {
     struct pn_buffer text = {0};
-    machine.nodes = read_nodes();
-    if (!machine.nodes || !describe(&text, machine.nodes))
-        machine.error = -ENOMEM;
-    else
-        machine.error = load_tree(&machine.tree, text.bytes);
+    hwloc_bitmap_t nodes = read_nodes();
+    hwloc_topology_t tree = NULL;
+    int error = nodes && describe(&text, nodes) ? load_tree(&tree, text.bytes) : -ENOMEM;
     pn_buffer_fini(&text);
+    if (error == -ENOMEM) {
+        hwloc_bitmap_free(nodes);
+        return error;
+    }
+    machine.error = error;
+    machine.tree = tree;
+    machine.nodes = nodes;
+    machine.loaded = true;
+    return 0;
+}
+
+/* 0 once machine can be used, or -ENOMEM. */
+static int machine_use(void)
+{
+    (void)pthread_mutex_lock(&machine.lock);
+    const int error = machine.loaded ? 0 : machine_load();
+    (void)pthread_mutex_unlock(&machine.lock);
+    return error;
 }
 
 /* get_mempolicy(2). Where it is denied (containers' seccomp profiles do), every node with memory is
@@ -109,8 +130,10 @@ static void machine_load(void)
 int pn_memory_node_check(int node)
 {
     unsigned long mask[NODE_WORDS] = {0};
-    (void)pthread_once(&machine.once, machine_load);
-    if (node < 0 || !machine.nodes || !hwloc_bitmap_isset(machine.nodes, (unsigned)node))
+    const int error = machine_use();
+    if (error)
+        return error;
+    if (node < 0 || !hwloc_bitmap_isset(machine.nodes, (unsigned)node))
         return -ENODEV;
     if (syscall(SYS_get_mempolicy, NULL, mask, (unsigned long)NODES_MAX, NULL, MPOL_F_MEMS_ALLOWED))
         return 0;

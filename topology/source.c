@@ -13,6 +13,7 @@
 #include "buffer.h"
 #include "detail.h"
 #include "machine.h"
+#include "xml.h"
 
 enum { XML_BYTES_MAX = 256 << 20 };
 
@@ -67,8 +68,8 @@ static int use_xml(struct pinion_topology *topology, const char *path, const cha
     int error = pn_buffer_read_file(&text, path, XML_BYTES_MAX);
     if (error)
         return pn_error(-error, "%s %.200s cannot be read: %s", name, path, strerrordesc_np(-error));
-    /* An empty file has no bytes to hand over; the NUL counts in hwloc's size. */
-    if (text.length == 0 ||
+    /* The NUL counts in hwloc's size. */
+    if (!pn_xml_is_sound(text.bytes) ||
         hwloc_topology_set_xmlbuffer(topology->tree, text.bytes, (int)text.length + 1))
         error = not_a_topology(name, path);
     else
@@ -103,6 +104,33 @@ static int choose_source(struct pinion_topology *topology,
     return use_environment(topology);
 }
 
+/* Whether the objects of a type are what their sets say, each its own number and none twice: files
+ * can claim otherwise, and hwloc lets them. */
+static int check_numbers(hwloc_topology_t tree, hwloc_obj_type_t type)
+{
+    hwloc_bitmap_t seen = hwloc_bitmap_alloc();
+    hwloc_obj_t object = NULL;
+    int error = seen ? 0 : -ENOMEM;
+    while (!error && (object = hwloc_get_next_obj_by_type(tree, type, object))) {
+        hwloc_const_bitmap_t own = type == HWLOC_OBJ_PU ? object->cpuset : object->nodeset;
+        if (hwloc_bitmap_weight(own) != 1 || !hwloc_bitmap_isset(own, object->os_index) ||
+            hwloc_bitmap_isset(seen, object->os_index))
+            error = -EINVAL;
+        else if (hwloc_bitmap_set(seen, object->os_index))
+            error = -ENOMEM;
+    }
+    hwloc_bitmap_free(seen);
+    return error;
+}
+
+static int load_tree(struct pinion_topology *topology)
+{
+    if (hwloc_topology_load(topology->tree))
+        return errno == ENOMEM ? -ENOMEM : -EINVAL;
+    const int error = check_numbers(topology->tree, HWLOC_OBJ_PU);
+    return error ? error : check_numbers(topology->tree, HWLOC_OBJ_NUMANODE);
+}
+
 int pn_source_open(struct pinion_topology *topology, const struct pinion_topology_options *options)
 {
     /* Whatever the environment: hwloc must not move this thread from CPU to CPU to ask each. */
@@ -117,11 +145,11 @@ int pn_source_open(struct pinion_topology *topology, const struct pinion_topolog
     int error = choose_source(topology, options);
     if (error)
         return error;
-    if (hwloc_topology_load(topology->tree))
-        return options->xml_path ? not_a_topology("xml_path", options->xml_path)
-                                 : pn_error(errno == ENOMEM ? ENOMEM : EINVAL,
-                                            "hwloc could not load the topology of %s",
-                                            topology->source);
+    error = load_tree(topology);
+    if (error == -EINVAL && options->xml_path)
+        return not_a_topology("xml_path", options->xml_path);
+    if (error)
+        return pn_error(-error, "hwloc could not load the topology of %s", topology->source);
     topology->this_machine = hwloc_topology_is_thissystem(topology->tree) == 1;
     return 0;
 }

@@ -107,10 +107,11 @@ static bool is_leaf(hwloc_obj_t object)
     return object->type == HWLOC_OBJ_CORE || object->type == HWLOC_OBJ_PU;
 }
 
-/* A cache that one child fills shares its line. */
+/* A first or second level cache that one child fills shares its line. */
 static bool is_chain(const struct text *text, hwloc_obj_t object)
 {
-    return hwloc_obj_type_is_cache(object->type) && object->arity == 1 && !has_node(text, object);
+    return (object->type == HWLOC_OBJ_L1CACHE || object->type == HWLOC_OBJ_L2CACHE) &&
+           object->arity == 1 && !has_node(text, object);
 }
 
 static unsigned kind_of(const struct text *text, hwloc_obj_t object)
@@ -271,11 +272,12 @@ static void put_nodes_of(struct text *text, hwloc_obj_t object, unsigned depth)
 
 static void put_children(struct text *text, hwloc_obj_t object, unsigned depth);
 
-/* The heading of an object and all below it; groups only show by what they hold. */
+/* The heading of an object and all below it. A group is headed by its nodes, or not at all. */
 static void put_object(struct text *text, hwloc_obj_t object, unsigned depth)
 {
     if (object->type == HWLOC_OBJ_GROUP) {
-        put_children(text, object, depth);
+        put_nodes_of(text, object, depth);
+        put_children(text, object, depth + has_node(text, object));
         return;
     }
     put_indent(text, depth);
@@ -288,6 +290,7 @@ static void put_object(struct text *text, hwloc_obj_t object, unsigned depth)
     (void)fputs(": ", text->stream);
     put_allowed(text, object->cpuset);
     (void)fputc('\n', text->stream);
+    put_nodes_of(text, object, depth + 1);
     put_children(text, object, depth + 1);
 }
 
@@ -317,7 +320,6 @@ static void put_run(struct text *text, struct run run, unsigned depth)
 
 static void put_children(struct text *text, hwloc_obj_t object, unsigned depth)
 {
-    put_nodes_of(text, object, depth);
     if (object->type == HWLOC_OBJ_PU)
         return;
     for (unsigned i = 0; i < object->arity;) {
@@ -408,8 +410,9 @@ static void put_limits(struct text *text)
 int pinion_topology_write_text(const struct pinion_topology *topology, FILE *stream)
 {
     struct text text = {.topology = topology, .stream = stream};
-    (void)fprintf(stream, "%s: cpu_count %u, %u allowed cpus, %u nodes\n", topology->source,
+    (void)fprintf(stream, "%s: cpu_count %u, allowed cpus %u, nodes %u\n", topology->source,
                   topology->cpu_count, topology->cpu_total, topology->node_total);
+    put_nodes_of(&text, hwloc_get_root_obj(topology->tree), 0);
     put_children(&text, hwloc_get_root_obj(topology->tree), 0);
     put_distances(&text);
     put_kinds(&text);

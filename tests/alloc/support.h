@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "arena.h"
+#include "binding.h"
 
 #ifndef __has_feature
 #define __has_feature(name) 0
@@ -40,6 +41,15 @@ extern int mallctl(const char *name, void *old, size_t *old_size, void *new, siz
 static inline bool with_jemalloc(void)
 {
     return strncmp(pn_arena_backend(), "jemalloc", 8) == 0;
+}
+
+/* A node that this process may have memory on. */
+static inline int first_node(void)
+{
+    int node = 0;
+    while (node < 1024 && pn_memory_node_check(node) != 0)
+        node++;
+    return node;
 }
 
 /* How many arenas jemalloc has; 0 without it. */

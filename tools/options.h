@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The options of all verbs: one table parses them and prints their help, so an option means the
+ * same wherever it is taken.
+ */
+#ifndef TOOLS_OPTIONS_H
+#define TOOLS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <pinion/plan.h>
+
+#include "verb.h"
+
+enum {
+    OPTION_INPUT = 1 << 0,
+    OPTION_CPUS = 1 << 1,
+    OPTION_IGNORE_QUOTA = 1 << 2,
+    OPTION_PLACE = 1 << 3,
+    OPTION_WORKERS = 1 << 4,
+    OPTION_CPU_COUNT = 1 << 5,
+    OPTION_AVOID_SMT = 1 << 6,
+    OPTION_SLICE = 1 << 7,
+    OPTION_EAGER = 1 << 8,
+    OPTION_JSON = 1 << 9,
+    OPTION_QUIET = 1 << 10,
+    OPTION_STRICT = 1 << 11
+};
+
+/* What was asked for; zero and NULL where nothing was. Text belongs to argv. */
+struct options {
+    const char *input, *cpus;
+    struct pinion_plan_options plan; /* its workers stay 0: see below */
+    unsigned workers, cpu_count;     /* one of them at most is given */
+    bool workers_given, placement_given, slice_given;
+    bool ignore_quota, eager, json, quiet, strict;
+    const char *operand; /* NULL if there is none */
+};
+
+/* Parses what follows a verb's name, argv[0] being the verb. True: go on with *options. False: help
+ * was printed or something was wrong, and *status is what to exit with. */
+bool options_parse(const struct verb *verb, int argc, char **argv, struct options *options,
+                   enum exit_status *status);
+
+/* A verb's help. */
+void options_print_help(const struct verb *verb, FILE *stream);
+
+#endif
