@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <pinion/error.h>
 
@@ -10,10 +11,12 @@ static _Thread_local char detail[512];
 
 int pn_error(int error, const char *format, ...)
 {
+    char line[sizeof detail]; /* since the former words may be among the arguments */
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(detail, sizeof detail, format, arguments);
+    (void)vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
+    (void)strcpy(detail, line);
     return -error;
 }
 
