@@ -88,6 +88,7 @@ struct pn_worker {
     struct pn_worker *next; /* in one of the pool's lists of slots */
     bool has_thread;
     bool is_listed;  /* in pool->idle_reserves */
+    bool is_expiring; /* listed, and to end if nobody needs it for retire_after. Written by its thread */
     bool is_retired; /* its thread is no longer counted, and about to end */
 
     /* Read back from the kernel by the thread, shown to others. */
@@ -125,6 +126,9 @@ struct pn_membership {
  *   parallel_count == accepted and not ended concurrent and parallel tasks
  *   threads == base slots with a thread + reserve slots with one, those being started included
  *   idle_reserves: reserve slots whose thread has no task and no command
+ *   listed is_expiring slots >= threads - capacity: a thread becomes surplus only by the end of a
+ *   reservation, whose thread then expires; a reservation that takes an expiring one has raised the
+ *   capacity; a seat takes one only where all idle ones expire, which are more than the surplus then
  */
 struct pinion_pool {
     struct pinion_io io;
@@ -236,8 +240,6 @@ int pn_pool_reserve_run(struct pinion_pool *pool, struct pinion_task *task,
 bool pn_pool_reserve_ended(struct pn_worker *worker);
 /* An idle reserve thread has waited long enough: true if it is surplus and is to end now. */
 bool pn_pool_retire(struct pn_worker *worker);
-/* Whether there are more threads than capacity. */
-bool pn_pool_is_surplus(struct pinion_pool *pool);
 /* No new threads; every thread runs what is queued, and is joined. */
 void pn_pool_join(struct pinion_pool *pool);
 

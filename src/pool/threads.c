@@ -52,20 +52,25 @@ static void thread_unlink_locked(struct pn_thread *thread)
 }
 
 /* The idle reserve thread to use: one that already is on the node, else the one that has been idle for
- * the shortest time. NULL if there is none. */
+ * the shortest time. For a seat, which leaves the surplus as it is, one that stays if there is one: at
+ * least as many idle threads as are surplus must be there to end. NULL if there is none. */
 static struct pn_worker *take_idle_locked(struct pinion_pool *pool,
-                                          const struct pn_pool_node *node)
+                                          const struct pn_pool_node *node, bool for_seat)
 {
-    struct pn_worker **link = &pool->idle_reserves, **best = link;
-    for (; *link; link = &(*link)->next) {
-        if ((*link)->floats == node) {
+    struct pn_worker **best = NULL;
+    unsigned best_rank = 0;
+    for (struct pn_worker **link = &pool->idle_reserves; *link; link = &(*link)->next) {
+        const bool stays = for_seat && !(*link)->is_expiring, is_here = (*link)->floats == node;
+        const unsigned rank = 1 + (is_here ? 1u : 0u) + (stays ? 2u : 0u);
+        if (rank > best_rank) {
+            best_rank = rank;
             best = link;
-            break;
         }
     }
+    if (!best)
+        return NULL;
     struct pn_worker *worker = pop_locked(best);
-    if (worker)
-        worker->is_listed = false;
+    worker->is_listed = false;
     return worker;
 }
 
@@ -210,7 +215,7 @@ static bool seat_locked(struct pn_worker *slot, bool *is_new)
     struct pinion_pool *pool = slot->pool;
     if (pn_load_relaxed(&pool->ending))
         return false;
-    struct pn_worker *idle = take_idle_locked(pool, slot->node);
+    struct pn_worker *idle = take_idle_locked(pool, slot->node, true);
     *is_new = !idle;
     if (idle) {
         idle->command = (struct pn_command){.become = slot};
@@ -320,7 +325,7 @@ static int reserve_locked(struct pinion_pool *pool, const struct pn_pool_node *n
     if (pool->max_parallel && pool->parallel_count >= pool->max_parallel)
         return pn_error(EAGAIN, "max_parallel is %u, and so many parallel and concurrent tasks run",
                         pool->max_parallel);
-    *idle = take_idle_locked(pool, node);
+    *idle = take_idle_locked(pool, node, false);
     if (!*idle) {
         *slot = reserve_slot_locked(pool, node);
         if (!*slot)
@@ -383,19 +388,12 @@ bool pn_pool_reserve_ended(struct pn_worker *worker)
     pool->parallel_count--;
     const bool goes_on = !pn_load_relaxed(&pool->ending);
     if (goes_on) {
+        worker->is_expiring = pool->threads > pn_pool_capacity_locked(pool);
         worker->is_listed = true;
         push_locked(&pool->idle_reserves, worker);
     }
     (void)pthread_mutex_unlock(&pool->lock);
     return goes_on;
-}
-
-bool pn_pool_is_surplus(struct pinion_pool *pool)
-{
-    (void)pthread_mutex_lock(&pool->lock);
-    const bool is_surplus = pool->threads > pn_pool_capacity_locked(pool);
-    (void)pthread_mutex_unlock(&pool->lock);
-    return is_surplus;
 }
 
 bool pn_pool_retire(struct pn_worker *worker)
@@ -413,6 +411,8 @@ bool pn_pool_retire(struct pn_worker *worker)
         worker->is_retired = true;
         pool->threads--;
     }
+    /* Not surplus now: it stays, until a command comes. */
+    worker->is_expiring = false;
     (void)pthread_mutex_unlock(&pool->lock);
     return retires;
 }

@@ -391,7 +391,7 @@ static bool wait_for_command(struct pn_worker *worker)
     struct pinion_pool *pool = worker->pool;
     for (;;) {
         int64_t deadline = INT64_MAX;
-        if (pn_pool_is_surplus(pool))
+        if (worker->is_expiring)
             deadline = pn_now() + pool->retire_after;
         if (wait_for_signal(worker, deadline)) {
             calm(worker);
