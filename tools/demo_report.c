@@ -105,9 +105,10 @@ static void print_worker(const struct pinion_worker_stats *worker)
         (void)snprintf(cpu, sizeof cpu, "%d", worker->cpu);
     if (worker->node != PINION_NO_NODE)
         (void)snprintf(node, sizeof node, "%u", worker->node);
-    if (worker->arena_bytes)
+    const uint64_t touched = worker->local_bytes + worker->remote_bytes;
+    if (touched)
         (void)snprintf(local, sizeof local, "%.0f%%",
-                       100.0 * (double)worker->local_bytes / (double)worker->arena_bytes);
+                       100.0 * (double)worker->local_bytes / (double)touched);
     (void)printf("  %-10s %5s %5s %8" PRIu64 " %8" PRIu64 " %7" PRIu64 " %7" PRIu64 " %8s %6s\n",
                  worker->name, cpu, node, worker->tasks, worker->inlined, worker->stolen_near,
                  worker->stolen_far, bytes_text(worker->arena_bytes, arena), local);
@@ -190,6 +191,7 @@ static void write_workers(struct json *json, const struct demo *demo)
         json_count(json, "parked", worker->parked);
         json_count(json, "arena_bytes", worker->arena_bytes);
         json_count(json, "local_bytes", worker->local_bytes);
+        json_count(json, "remote_bytes", worker->remote_bytes);
         json_object_close(json);
     }
     json_array_close(json);

@@ -107,8 +107,8 @@ struct pinion_worker_stats {
     uint64_t inlined;      /* async tasks that its tasks ran in place */
     uint64_t stolen_near, stolen_far, parked;
     uint64_t arena_bytes;  /* memory that its closures occupy, used and free */
-    uint64_t local_bytes;  /* … of which the kernel says it is on the worker's node; memory that was
-                              never touched counts in neither */
+    uint64_t local_bytes;  /* … of which the kernel says it is on the worker's node, */
+    uint64_t remote_bytes; /* … or on another; what was never touched is on none */
     uint64_t reserved[8];
 };
 
