@@ -100,7 +100,10 @@ int pn_cpu_mask_of_cpu(unsigned cpu, struct pn_cpu_mask **mask)
     return 0;
 }
 
-void pn_cpu_mask_destroy(struct pn_cpu_mask *mask) { free(mask); }
+void pn_cpu_mask_destroy(struct pn_cpu_mask *mask)
+{
+    free(mask);
+}
 
 /* Whether inner is a non-empty part of outer. */
 static bool mask_is_part(const struct pn_cpu_mask *inner, const struct pn_cpu_mask *outer)
@@ -117,9 +120,10 @@ static bool mask_is_part(const struct pn_cpu_mask *inner, const struct pn_cpu_ma
 
 int pn_cpu_mask_apply(const struct pn_cpu_mask *mask)
 {
-    if (sched_setaffinity(0, mask->words * sizeof(long), (const cpu_set_t *)(const void *)mask->bits))
+    if (sched_setaffinity(0, mask->words * sizeof(long),
+                          (const cpu_set_t *)(const void *)mask->bits))
         return -errno;
-    struct pn_cpu_mask *now;
+    struct pn_cpu_mask *now = NULL;
     int error = pn_cpu_mask_get(&now);
     if (error)
         return error;
@@ -130,7 +134,7 @@ int pn_cpu_mask_apply(const struct pn_cpu_mask *mask)
 
 int pn_pinned_cpu(void)
 {
-    struct pn_cpu_mask *mask;
+    struct pn_cpu_mask *mask = NULL;
     if (pn_cpu_mask_get(&mask))
         return -1;
     int cpu = -1, count = 0;

@@ -18,10 +18,11 @@ struct pn_cpu_mask;
 /* The calling thread's CPU mask. 0, -ENOMEM or the kernel's error. */
 int pn_cpu_mask_get(struct pn_cpu_mask **mask);
 
-/* The allowed CPUs of a topology, or with node != PINION_NO_NODE those whose seats have that node: its
- * own, and those without a node that are nearest to it (all allowed ones if there are none). 0 or
- * -ENOMEM. */
-int pn_cpu_mask_of(const struct pinion_topology *topology, unsigned node, struct pn_cpu_mask **mask);
+/* The allowed CPUs of a topology, or with node != PINION_NO_NODE those whose seats have that node:
+ * its own, and those without a node that are nearest to it (all allowed ones if there are none). 0
+ * or -ENOMEM. */
+int pn_cpu_mask_of(const struct pinion_topology *topology, unsigned node,
+                   struct pn_cpu_mask **mask);
 
 /* One CPU. 0 or -ENOMEM. */
 int pn_cpu_mask_of_cpu(unsigned cpu, struct pn_cpu_mask **mask);
@@ -46,11 +47,11 @@ int pn_pinned_cpu(void);
 bool pn_topology_is_this_machine(const struct pinion_topology *topology);
 
 /* Makes the pages of [address, address + length), page aligned, prefer a node of this machine.
- * -ENODEV: no such node; -ENOTSUP: a machine with one node, where there is nothing to bind; else the
- * kernel's error. Never moves pages, never makes an allocation fail. */
+ * -ENODEV: no such node; -ENOTSUP: a machine with one node, where there is nothing to bind; else
+ * the kernel's error. Never moves pages, never makes an allocation fail. */
 int pn_memory_bind(void *address, size_t length, int node);
 
-/* 0 if this process may have memory on a node of this machine, else -ENODEV. */
+/* 0 if this process may have memory on a node of this machine, else -ENODEV; -ENOMEM. */
 int pn_memory_node_check(int node);
 
 /* The node of a page, as pinion_arena_node_of. */

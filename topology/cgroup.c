@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The process's cgroups are in /proc/self/cgroup, "ID:CONTROLLERS:PATH" with "0::PATH" for version
- * 2; where each hierarchy is mounted is in /proc/self/mountinfo, whose root field says which part of
- * it a mount shows (proc(5), cgroups(7)).
+ * 2; where each hierarchy is mounted is in /proc/self/mountinfo, whose root field says which part
+ * of it a mount shows (proc(5), cgroups(7)).
  */
 #include "cgroup.h"
 
@@ -119,8 +119,11 @@ static const char *below(const char *path, const char *root)
     return strcmp(path + length, "/") == 0 ? "" : path + length;
 }
 
-/* Whether a path leads up: a cgroup outside the process's cgroup namespace, which no mount shows. */
-static bool leads_up(const char *path) { return strstr(path, "/..") != NULL; }
+/* Whether a path leads up, out of the process's cgroup namespace: no mount shows that. */
+static bool leads_up(const char *path)
+{
+    return strstr(path, "/..") != NULL;
+}
 
 static char *join(const char *a, const char *b)
 {
@@ -139,7 +142,8 @@ static int choose_mount(char *lines, const char *root, const char *controller, s
 {
     for (char *line; (line = next_field(&lines, '\n'));) {
         struct mount mount;
-        if (!parse_mount(line, &mount) || strcmp(mount.type, controller ? "cgroup" : "cgroup2") != 0)
+        if (!parse_mount(line, &mount) ||
+            strcmp(mount.type, controller ? "cgroup" : "cgroup2") != 0)
             continue;
         if (controller && !list_has(mount.options, controller))
             continue;
@@ -326,8 +330,8 @@ static int read_cpuset(struct pn_cgroup *cgroup, const struct place *place, cons
 
 typedef int read_place_fn(struct pn_cgroup *, const struct place *, const char *controller);
 
-/* Finds the process's cgroup for a controller (NULL: version 2) and reads it. Parsing cuts the texts
- * into pieces, so each run has copies of them. */
+/* Finds the process's cgroup for a controller (NULL: version 2) and reads it. Parsing cuts the
+ * texts into pieces, so each run has copies of them. */
 static int read_hierarchy(struct pn_cgroup *cgroup, const struct tables *tables, const char *root,
                           const char *controller, read_place_fn *read_place)
 {

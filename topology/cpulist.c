@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 /* Not strtoul: that takes signs, leading spaces and whatever overflows. */
 static bool parse_number(const char **text, unsigned *number)

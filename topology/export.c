@@ -64,12 +64,18 @@ static void write_cpus(struct pn_json *json, const struct pinion_topology *topol
 
 typedef unsigned part_fn(const struct pinion_cpu *cpu);
 
-static unsigned core_of(const struct pinion_cpu *cpu) { return cpu->core; }
-static unsigned package_of(const struct pinion_cpu *cpu) { return cpu->package; }
+static unsigned core_of(const struct pinion_cpu *cpu)
+{
+    return cpu->core;
+}
+static unsigned package_of(const struct pinion_cpu *cpu)
+{
+    return cpu->package;
+}
 
 /* Cores or packages: runs of CPUs in logical order. */
-static int write_parts(struct pn_json *json, const char *key, const struct pinion_topology *topology,
-                       part_fn *part)
+static int write_parts(struct pn_json *json, const char *key,
+                       const struct pinion_topology *topology, part_fn *part)
 {
     int error = 0;
     hwloc_bitmap_t cpus = hwloc_bitmap_alloc();
@@ -101,8 +107,7 @@ static int write_cache(struct pn_json *json, const struct pinion_topology *topol
     const struct hwloc_cache_attr_s *attributes = &cache->attr->cache;
     pn_json_open(json, NULL, '{');
     pn_json_number(json, "level", attributes->depth);
-    pn_json_string(json, "type",
-                   attributes->type == HWLOC_OBJ_CACHE_DATA ? "data" : "unified");
+    pn_json_string(json, "type", attributes->type == HWLOC_OBJ_CACHE_DATA ? "data" : "unified");
     pn_json_number(json, "index", cache->logical_index);
     pn_json_number(json, "size_bytes", attributes->size);
     pn_json_number(json, "line_bytes", attributes->linesize);
@@ -120,8 +125,7 @@ static int write_caches(struct pn_json *json, const struct pinion_topology *topo
     pn_json_open(json, "caches", '[');
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         hwloc_obj_t cache = NULL;
-        while (!error &&
-               (cache = hwloc_get_next_obj_by_type(topology->tree, types[i], cache)))
+        while (!error && (cache = hwloc_get_next_obj_by_type(topology->tree, types[i], cache)))
             error = write_cache(json, topology, cache);
     }
     pn_json_close(json, ']');

@@ -17,7 +17,10 @@
 /* A list in a message, which has 511 bytes for all. */
 enum { SHORT_LIST = 120 };
 
-static int no_memory(void) { return pn_error(ENOMEM, "no memory for a set of cpus"); }
+static int no_memory(void)
+{
+    return pn_error(ENOMEM, "no memory for a set of cpus");
+}
 
 static hwloc_bitmap_t intersection(hwloc_const_bitmap_t a, hwloc_const_bitmap_t b)
 {
@@ -83,7 +86,7 @@ static int read_present(struct pinion_topology *topology, const char *root, bool
 
 static int read_affinity(hwloc_bitmap_t *set)
 {
-    struct pn_cpu_mask *mask;
+    struct pn_cpu_mask *mask = NULL;
     int error = pn_cpu_mask_get(&mask);
     if (error)
         return error;
@@ -121,8 +124,7 @@ static int read_sets(struct pinion_topology *topology, const char *root, bool by
         error = read_kernel_sets(topology, root);
     if (error)
         return error;
-    sets->cpuset =
-        intersection(sets->online, hwloc_topology_get_allowed_cpuset(topology->tree));
+    sets->cpuset = intersection(sets->online, hwloc_topology_get_allowed_cpuset(topology->tree));
     if (!sets->cpuset)
         return -ENOMEM;
     /* hwloc misses the cpuset of a container that has no cgroup namespace. */
@@ -136,16 +138,18 @@ static int check_there(const struct pn_sets *sets, unsigned cpu)
 {
     char list[SHORT_LIST];
     if (!hwloc_bitmap_isset(sets->present, cpu))
-        return pn_error(EINVAL, "there is no cpu %u on this machine (%s); ask for one of those", cpu,
-                        pn_cpulist_short(sets->present, list, sizeof list));
+        return pn_error(EINVAL, "there is no cpu %u on this machine (%s); ask for one of those",
+                        cpu, pn_cpulist_short(sets->present, list, sizeof list));
     if (!hwloc_bitmap_isset(sets->online, cpu))
-        return pn_error(EINVAL, "cpu %u is offline; ask for one that is online (%s), or write 1 to "
-                        "/sys/devices/system/cpu/cpu%u/online", cpu,
-                        pn_cpulist_short(sets->online, list, sizeof list), cpu);
+        return pn_error(EINVAL,
+                        "cpu %u is offline; ask for one that is online (%s), or write 1 to "
+                        "/sys/devices/system/cpu/cpu%u/online",
+                        cpu, pn_cpulist_short(sets->online, list, sizeof list), cpu);
     if (!hwloc_bitmap_isset(sets->cpuset, cpu))
-        return pn_error(EINVAL, "cpu %u is outside this cgroup's cpuset (%s); ask for one of those, "
-                        "or widen cpuset.cpus", cpu,
-                        pn_cpulist_short(sets->cpuset, list, sizeof list));
+        return pn_error(EINVAL,
+                        "cpu %u is outside this cgroup's cpuset (%s); ask for one of those, "
+                        "or widen cpuset.cpus",
+                        cpu, pn_cpulist_short(sets->cpuset, list, sizeof list));
     return 0;
 }
 
@@ -156,15 +160,17 @@ static int parse_list(const char *text, hwloc_bitmap_t set)
     if (error == -ENOMEM)
         return no_memory();
     if (error)
-        return pn_error(EINVAL, "the cpu list \"%.120s\" does not parse at \"%.40s\"; write one such "
-                        "as \"0-3,8\" or \"0-14:2\"", text, bad);
+        return pn_error(EINVAL,
+                        "the cpu list \"%.120s\" does not parse at \"%.40s\"; write one such "
+                        "as \"0-3,8\" or \"0-14:2\"",
+                        text, bad);
     if (hwloc_bitmap_iszero(set))
         return pn_error(EINVAL, "the cpu list is empty; name at least one cpu, such as \"0-3\"");
     return 0;
 }
 
-/* The explicit list takes the place of the inherited mask: who isolates CPUs means them for programs
- * that name them. */
+/* The explicit list takes the place of the inherited mask: who isolates CPUs means them for
+ * programs that name them. */
 static int apply_list(struct pinion_topology *topology, const char *text)
 {
     struct pn_sets *sets = &topology->sets;

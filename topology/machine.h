@@ -18,10 +18,10 @@
 /* The sets that "which CPUs?" can mean, never mixed up. Those of a machine that is not this one
  * are NULL from affinity on. present >= online >= cpuset >= allowed. */
 struct pn_sets {
-    hwloc_bitmap_t present;   /* there, perhaps offline */
-    hwloc_bitmap_t online;    /* the kernel runs on them */
-    hwloc_bitmap_t cpuset;    /* what the cgroup allows (in a file: what its machine's allowed) */
-    hwloc_bitmap_t allowed;   /* what is used: cpuset cut to the affinity mask or the explicit list */
+    hwloc_bitmap_t present; /* there, perhaps offline */
+    hwloc_bitmap_t online;  /* the kernel runs on them */
+    hwloc_bitmap_t cpuset;  /* what the cgroup allows (in a file: what its machine's allowed) */
+    hwloc_bitmap_t allowed; /* what is used: cpuset cut to the affinity mask or the explicit list */
     hwloc_bitmap_t affinity;  /* inherited mask of the thread that loaded the topology */
     hwloc_bitmap_t isolated;  /* isolcpus: outside the scheduler's balancing */
     hwloc_bitmap_t nohz_full; /* without a tick */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,17 +24,20 @@
 
 enum { WORD_BITS = sizeof(unsigned long) * CHAR_BIT };
 
-/* Kernels are built for at most 1024 nodes (NODES_SHIFT 10), and refuse masks that are narrower than
- * their own. */
+/* Kernels are built for at most 1024 nodes (NODES_SHIFT 10), and refuse masks that are narrower
+ * than their own. */
 enum { NODES_MAX = 1024, NODE_WORDS = NODES_MAX / WORD_BITS };
 
-/* What binding needs of this machine: made once, on first use, kept for the life of the process. */
+/* What binding needs of this machine: made on first use, kept for the life of the process. The lock
+ * is held while it is made; once loaded is set nothing in it changes. Not pthread_once: want of
+ * memory passes. */
 static struct {
-    pthread_once_t once;
-    int error;             /* 0, or why nothing can be bound */
+    pthread_mutex_t lock;
+    bool loaded;
+    int error;             /* 0, or why nothing can be bound, for good */
     hwloc_topology_t tree; /* knows the nodes and nothing else */
     hwloc_bitmap_t nodes;  /* those that have memory */
-} machine = {.once = PTHREAD_ONCE_INIT};
+} machine = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static bool is_set(const unsigned long *mask, unsigned bit)
 {
@@ -48,8 +52,10 @@ static hwloc_bitmap_t read_nodes(void)
         return NULL;
     if (!nodes && pn_sysfs_list_read("", "devices/system/node/online", &nodes))
         return NULL;
-    if (!nodes && (nodes = hwloc_bitmap_alloc()))
-        hwloc_bitmap_only(nodes, 0);
+    if (!nodes && (nodes = hwloc_bitmap_alloc()) && hwloc_bitmap_only(nodes, 0)) {
+        hwloc_bitmap_free(nodes);
+        nodes = NULL;
+    }
     return nodes;
 }
 
@@ -68,8 +74,8 @@ static bool describe(struct pn_buffer *text, hwloc_const_bitmap_t nodes)
     return !text->failed;
 }
 
-/* IS_THISSYSTEM makes hwloc call the kernel for it; HWLOC_THISSYSTEM=0 in the environment would undo
- * that, and hwloc then do nothing and report success. */
+/* IS_THISSYSTEM makes hwloc call the kernel for it; HWLOC_THISSYSTEM=0 in the environment would
+ * undo that, and hwloc then do nothing and report success. */
 static int load_tree(hwloc_topology_t *tree, const char *description)
 {
     const unsigned long flags = HWLOC_TOPOLOGY_FLAG_IS_THISSYSTEM |
@@ -93,15 +99,31 @@ static int load_tree(hwloc_topology_t *tree, const char *description)
     return error;
 }
 
-static void machine_load(void)
+static int machine_load(void)
 {
     struct pn_buffer text = {0};
-    machine.nodes = read_nodes();
-    if (!machine.nodes || !describe(&text, machine.nodes))
-        machine.error = -ENOMEM;
-    else
-        machine.error = load_tree(&machine.tree, text.bytes);
+    hwloc_bitmap_t nodes = read_nodes();
+    hwloc_topology_t tree = NULL;
+    int error = nodes && describe(&text, nodes) ? load_tree(&tree, text.bytes) : -ENOMEM;
     pn_buffer_fini(&text);
+    if (error == -ENOMEM) {
+        hwloc_bitmap_free(nodes);
+        return error;
+    }
+    machine.error = error;
+    machine.tree = tree;
+    machine.nodes = nodes;
+    machine.loaded = true;
+    return 0;
+}
+
+/* 0 once machine can be used, or -ENOMEM. */
+static int machine_use(void)
+{
+    (void)pthread_mutex_lock(&machine.lock);
+    const int error = machine.loaded ? 0 : machine_load();
+    (void)pthread_mutex_unlock(&machine.lock);
+    return error;
 }
 
 /* get_mempolicy(2). Where it is denied (containers' seccomp profiles do), every node with memory is
@@ -109,13 +131,19 @@ static void machine_load(void)
 int pn_memory_node_check(int node)
 {
     unsigned long mask[NODE_WORDS] = {0};
-    (void)pthread_once(&machine.once, machine_load);
-    if (node < 0 || !machine.nodes || !hwloc_bitmap_isset(machine.nodes, (unsigned)node))
+    const int error = machine_use();
+    if (error)
+        return error;
+    if (node < 0 || !hwloc_bitmap_isset(machine.nodes, (unsigned)node))
         return -ENODEV;
     if (syscall(SYS_get_mempolicy, NULL, mask, (unsigned long)NODES_MAX, NULL, MPOL_F_MEMS_ALLOWED))
         return 0;
     return is_set(mask, (unsigned)node) ? 0 : -ENODEV;
 }
+
+#ifndef MPOL_PREFERRED_MANY
+#define MPOL_PREFERRED_MANY 5 /* Linux 5.15; hwloc uses it where the kernel has it */
+#endif
 
 /* Whether the kernel's policy for the page at address now prefers the node. */
 static int check_policy(const void *address, int node)
@@ -125,7 +153,8 @@ static int check_policy(const void *address, int node)
     if (syscall(SYS_get_mempolicy, &mode, mask, (unsigned long)NODES_MAX, address, MPOL_F_ADDR))
         return -errno;
     mode &= ~MPOL_MODE_FLAGS;
-    return mode == MPOL_PREFERRED && is_set(mask, (unsigned)node) ? 0 : -EPERM;
+    const bool prefers = mode == MPOL_PREFERRED || mode == MPOL_PREFERRED_MANY;
+    return prefers && is_set(mask, (unsigned)node) ? 0 : -EPERM;
 }
 
 int pn_memory_bind(void *address, size_t length, int node)
@@ -151,11 +180,24 @@ int pn_memory_bind(void *address, size_t length, int node)
     return error ? error : check_policy(address, node);
 }
 
+/* Older kernels (6.1 does) answer -EFAULT for a page that is mapped but has never been touched, if
+ * not even its page table is there. mincore(2) knows: it fails only where nothing is mapped. */
+static int untouched_or(int error, const void *pointer)
+{
+    const uintptr_t size = (uintptr_t)sysconf(_SC_PAGESIZE);
+    unsigned char resident;
+    if (error != -EFAULT)
+        return error;
+    return mincore((void *)((uintptr_t)pointer & ~(size - 1)), 1, &resident) ? error : -ENOENT;
+}
+
 int pn_memory_nodes_of(const void *const *pages, size_t count, int *nodes)
 {
     /* Without target nodes move_pages(2) moves nothing and tells where each page is. */
     if (syscall(SYS_move_pages, 0, (unsigned long)count, pages, NULL, nodes, 0))
         return -errno;
+    for (size_t i = 0; i < count; i++)
+        nodes[i] = untouched_or(nodes[i], pages[i]);
     return 0;
 }
 

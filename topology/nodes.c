@@ -97,7 +97,8 @@ static struct hwloc_distances_s *latency_matrix(hwloc_topology_t tree)
     if (hwloc_distances_get_by_name(tree, "NUMALatency", &count, &matrix, 0) || count == 0) {
         count = 1;
         if (hwloc_distances_get_by_type(tree, HWLOC_OBJ_NUMANODE, &count, &matrix,
-                                        HWLOC_DISTANCES_KIND_MEANS_LATENCY, 0) || count == 0)
+                                        HWLOC_DISTANCES_KIND_MEANS_LATENCY, 0) ||
+            count == 0)
             return NULL;
     }
     return matrix;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The order of seats. The CPUs of a share are grouped by the node whose memory they use; each gets a
- * key, and sorting by the keys is the placement.
+ * The order of seats. The CPUs of a share are grouped by the node whose memory they use; each gets
+ * a key, and sorting by the keys is the placement.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -22,11 +22,11 @@ struct group {
 
 /* Compared field by field, in this order. */
 struct key {
-    unsigned late;  /* a sibling, where cores come before all else */
-    unsigned turn;  /* compact: the group; scatter: 0 */
+    unsigned late; /* a sibling, where cores come before all else */
+    unsigned turn; /* compact: the group; scatter: 0 */
     unsigned smt_rank;
     unsigned weakness; /* the fastest kind first */
-    unsigned round; /* scatter: how many of its group and tier come before it */
+    unsigned round;    /* scatter: how many of its group and tier come before it */
     unsigned group;
     unsigned foreign; /* CPUs of the node itself before those that only are nearest to it */
     unsigned cpu;
@@ -157,8 +157,8 @@ static struct key key_of(const struct pinion_topology *topology, const struct pn
     };
 }
 
-/* Scatter: numbers the CPUs of each group within their tier (same rank, same kind), so that the next
- * sort deals them out. keys are sorted, with round 0 throughout: group runs within a tier. */
+/* Scatter: numbers the CPUs of each group within their tier (same rank, same kind), so that the
+ * next sort deals them out. keys are sorted, with round 0 throughout: group runs within a tier. */
 static void number_rounds(struct key *keys, unsigned count)
 {
     for (unsigned i = 1; i < count; i++) {

@@ -59,11 +59,15 @@ int pinion_slice_parse(const char *text, unsigned *slice_index, unsigned *slice_
     else
         at = NULL;
     if (!at || *at)
-        return pn_error(EINVAL, "\"%.40s\" is no slice; write \"i/n\", process number i of n counted "
-                        "from 0, such as \"0/2\"", text);
+        return pn_error(EINVAL,
+                        "\"%.40s\" is no slice; write \"i/n\", process number i of n counted "
+                        "from 0, such as \"0/2\"",
+                        text);
     if (index >= count)
-        return pn_error(EINVAL, "slice \"%.40s\" does not exist: they count from 0, so the last of "
-                        "%u is %u/%u", text, count, count ? count - 1 : 0, count ? count : 1);
+        return pn_error(EINVAL,
+                        "slice \"%.40s\" does not exist: they count from 0, so the last of "
+                        "%u is %u/%u",
+                        text, count, count ? count - 1 : 0, count ? count : 1);
     *slice_index = index;
     *slice_count = count;
     return 0;

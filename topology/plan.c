@@ -37,10 +37,13 @@ static int check_workers(const struct pinion_plan_options *options, const struct
                          unsigned workers)
 {
     if (workers > WORKERS_MAX)
-        return pn_error(EINVAL, "%u workers are too many; ask for at most %d", workers, WORKERS_MAX);
+        return pn_error(EINVAL, "%u workers are too many; ask for at most %d", workers,
+                        WORKERS_MAX);
     if (options->avoid_smt && workers > share->cores)
-        return pn_error(EINVAL, "%u workers do not fit one a core on %u cores; ask for at most that "
-                        "many, or do without avoid_smt", workers, share->cores);
+        return pn_error(EINVAL,
+                        "%u workers do not fit one a core on %u cores; ask for at most that "
+                        "many, or do without avoid_smt",
+                        workers, share->cores);
     return 0;
 }
 
@@ -50,8 +53,8 @@ unsigned pn_plan_cpu_count(const struct pinion_topology *topology,
     if (!options)
         options = &defaults;
     const bool sliced = options->slice_index < options->slice_count;
-    const struct pn_share share = pn_share_of(topology, sliced ? options->slice_index : 0,
-                                              sliced ? options->slice_count : 1);
+    const struct pn_share share =
+        pn_share_of(topology, sliced ? options->slice_index : 0, sliced ? options->slice_count : 1);
     const unsigned usable = options->avoid_smt ? share.cores : share.count;
     return usable < topology->cpu_count ? usable : topology->cpu_count;
 }
@@ -175,8 +178,7 @@ static int plan_make(const struct pinion_topology *topology,
                      const struct pinion_plan_options *options, unsigned workers,
                      struct plan **made)
 {
-    const struct pn_share share =
-        pn_share_of(topology, options->slice_index, options->slice_count);
+    const struct pn_share share = pn_share_of(topology, options->slice_index, options->slice_count);
     enum pinion_placement placement;
     struct pn_order order;
     const char *why;

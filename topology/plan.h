@@ -12,7 +12,8 @@
 unsigned pn_plan_cpu_count(const struct pinion_topology *topology,
                            const struct pinion_plan_options *options);
 
-/* As pinion_plan_make, for exactly this many workers (0 is 0; options->workers is not looked at). */
+/* As pinion_plan_make, for exactly this many workers: 0 is 0, and options->workers is not looked
+ * at. */
 int pn_plan_make(const struct pinion_topology *topology, const struct pinion_plan_options *options,
                  unsigned workers, struct pinion_plan **plan);
 

@@ -22,10 +22,13 @@ static unsigned next_core(const struct pinion_topology *topology, unsigned i)
     return i;
 }
 
-static uint64_t apart(uint64_t a, uint64_t b) { return a > b ? a - b : b - a; }
+static uint64_t apart(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : b - a;
+}
 
-/* Where slices meet, moving from one to the next: cpu is the first CPU after the border, core counts
- * the cores before it. */
+/* Where slices meet, moving from one to the next: cpu is the first CPU after the border, core
+ * counts the cores before it. */
 struct border {
     unsigned cpu, core;
 };

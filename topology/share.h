@@ -24,14 +24,14 @@ struct pn_share pn_share_of(const struct pinion_topology *topology, unsigned sli
 
 /* What to order by. */
 struct pn_order_by {
-    bool scatter;     /* deal round the nodes; else node by node */
-    bool avoid_smt;   /* every core of the share before any sibling */
+    bool scatter;   /* deal round the nodes; else node by node */
+    bool avoid_smt; /* every core of the share before any sibling */
 };
 
 /* A share's CPUs as indexes into the topology's, in order of seating. */
 struct pn_order {
-    unsigned count; /* the share's */
-    unsigned *cpus; /* owned */
+    unsigned count;       /* the share's */
+    unsigned *cpus;       /* owned */
     unsigned groups;      /* nodes that the CPUs use; 1 where none is known */
     unsigned first_cores; /* cores in the first of them */
     unsigned first_cpus;

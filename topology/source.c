@@ -50,14 +50,18 @@ static int use_synthetic(struct pinion_topology *topology, const char *text, con
 {
     if (hwloc_topology_set_synthetic(topology->tree, text) == 0)
         return keep_source(topology, "synthetic ", text);
-    return pn_error(EINVAL, "%s \"%.200s\" is no description that hwloc understands; write one such "
-                    "as \"pack:2 core:4 pu:2\" (see lstopo(1))", name, text);
+    return pn_error(EINVAL,
+                    "%s \"%.200s\" is no description that hwloc understands; write one such "
+                    "as \"pack:2 core:4 pu:2\" (see lstopo(1))",
+                    name, text);
 }
 
 static int not_a_topology(const char *name, const char *path)
 {
-    return pn_error(EINVAL, "%s %.200s is no topology that this hwloc can read; make one with "
-                    "\"lstopo FILE.xml\" of hwloc 2", name, path);
+    return pn_error(EINVAL,
+                    "%s %.200s is no topology that this hwloc can read; make one with "
+                    "\"lstopo FILE.xml\" of hwloc 2",
+                    name, path);
 }
 
 /* The file is read here, not by hwloc, which takes "-" for standard input and tells no reason when
@@ -67,7 +71,8 @@ static int use_xml(struct pinion_topology *topology, const char *path, const cha
     struct pn_buffer text;
     int error = pn_buffer_read_file(&text, path, XML_BYTES_MAX);
     if (error)
-        return pn_error(-error, "%s %.200s cannot be read: %s", name, path, strerrordesc_np(-error));
+        return pn_error(-error, "%s %.200s cannot be read: %s", name, path,
+                        strerrordesc_np(-error));
     /* The NUL counts in hwloc's size. */
     if (!pn_xml_is_sound(text.bytes) ||
         hwloc_topology_set_xmlbuffer(topology->tree, text.bytes, (int)text.length + 1))

@@ -16,8 +16,8 @@ struct pn_node_row {
     unsigned *columns, *distances;
 };
 
-/* Reads one of /sys's CPU or node lists, such as "devices/system/cpu/isolated", under root. 0 with a
- * set that the caller frees, NULL where there is no such file or it does not parse; -ENOMEM. */
+/* Reads one of /sys's CPU or node lists, such as "devices/system/cpu/isolated", under root. 0 with
+ * a set that the caller frees, NULL where there is no such file or it does not parse; -ENOMEM. */
 int pn_sysfs_list_read(const char *root, const char *file, hwloc_bitmap_t *set);
 
 /* Makes the row that of a CPU's node, by the kernel's word; reads nothing if it is already. 0, with

@@ -53,8 +53,11 @@ static void put_cpus(struct text *text, hwloc_const_bitmap_t set)
     pn_cpulist_add(&list, set);
     if (list.failed)
         text->error = -ENOMEM;
-    (void)fprintf(text->stream, "%s%s", list.length == 0 ? "no cpus"
-                  : hwloc_bitmap_weight(set) == 1 ? "cpu " : "cpus ", pn_buffer_text(&list));
+    (void)fprintf(text->stream, "%s%s",
+                  list.length == 0                ? "no cpus"
+                  : hwloc_bitmap_weight(set) == 1 ? "cpu "
+                                                  : "cpus ",
+                  pn_buffer_text(&list));
     pn_buffer_fini(&list);
 }
 
@@ -152,8 +155,8 @@ static void put_name(struct text *text, hwloc_obj_t object, unsigned last)
         hwloc_obj_type_t type;
         const char *name;
     } names[] = {
-        {HWLOC_OBJ_PACKAGE, "package"}, {HWLOC_OBJ_DIE, "die"},    {HWLOC_OBJ_CORE, "core"},
-        {HWLOC_OBJ_L5CACHE, "L5"},      {HWLOC_OBJ_L4CACHE, "L4"}, {HWLOC_OBJ_L3CACHE, "L3"},
+        {HWLOC_OBJ_PACKAGE, "package"}, {HWLOC_OBJ_DIE, "die"},     {HWLOC_OBJ_CORE, "core"},
+        {HWLOC_OBJ_L5CACHE, "L5"},      {HWLOC_OBJ_L4CACHE, "L4"},  {HWLOC_OBJ_L3CACHE, "L3"},
         {HWLOC_OBJ_L2CACHE, "L2"},      {HWLOC_OBJ_L1CACHE, "L1d"}, {HWLOC_OBJ_PU, "core"},
     };
     const char *name = "group";
@@ -237,8 +240,8 @@ static void put_folded(struct text *text, struct run run, unsigned depth)
 {
     hwloc_obj_t first = run.parent->children[run.first];
     hwloc_obj_t last = run.parent->children[run.first + run.count - 1];
-    const int cores = hwloc_get_nbobjs_inside_cpuset_by_type(text->topology->tree, first->cpuset,
-                                                             HWLOC_OBJ_CORE);
+    const int cores =
+        hwloc_get_nbobjs_inside_cpuset_by_type(text->topology->tree, first->cpuset, HWLOC_OBJ_CORE);
     put_indent(text, depth);
     put_name(text, first, last->logical_index);
     if (hwloc_obj_type_is_cache(first->type)) {

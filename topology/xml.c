@@ -25,7 +25,10 @@ static bool span_is(struct span span, const char *word)
     return strlen(word) == span.length && memcmp(span.at, word, span.length) == 0;
 }
 
-static const char *skip_space(const char *at) { return at + strspn(at, " \t\r\n"); }
+static const char *skip_space(const char *at)
+{
+    return at + strspn(at, " \t\r\n");
+}
 
 /* name="value" at *text, which moves behind it. */
 static bool take_attribute(const char **text, struct span *name, struct span *value)
@@ -48,12 +51,9 @@ static bool take_attribute(const char **text, struct span *name, struct span *va
 static void keep_attribute(struct object *object, struct span name, struct span value)
 {
     static const char *const names[ATTRIBUTES] = {
-        [TYPE] = "type",
-        [OS_INDEX] = "os_index",
-        [CPUSET] = "cpuset",
-        [COMPLETE_CPUSET] = "complete_cpuset",
-        [NODESET] = "nodeset",
-        [COMPLETE_NODESET] = "complete_nodeset",
+        [TYPE] = "type",       [OS_INDEX] = "os_index",
+        [CPUSET] = "cpuset",   [COMPLETE_CPUSET] = "complete_cpuset",
+        [NODESET] = "nodeset", [COMPLETE_NODESET] = "complete_nodeset",
     };
     for (unsigned i = 0; i < ATTRIBUTES; i++) {
         if (span_is(name, names[i]))

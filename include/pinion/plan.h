@@ -23,7 +23,8 @@ enum pinion_placement {
 };
 
 struct pinion_seat {
-    int cpu;       /* OS index; -1: not pinned to one CPU, but to its node, or with NONE not at all */
+    int cpu;       /* OS index; -1: not pinned to one CPU, but to its node, or with NONE not at
+                      all */
     unsigned node; /* OS index of the node whose memory it uses, the nearest if its CPU has none;
                       PINION_NO_NODE where the machine names none */
 };
