@@ -16,9 +16,9 @@ PINION_BEGIN
 
 struct pinion_arena;
 
-/* Makes an arena whose memory prefers a node. node: OS index, or -1 for any. The caller owns *arena.
- * Where the system refuses to bind memory the arena works unbound. Errors: -EINVAL (no such node on
- * this machine, or none that this process may use), -ENOMEM; with pinion_error_detail(). */
+/* Makes an arena whose memory prefers a node. node: OS index, or -1 for any. The caller owns
+ * *arena. Where the system refuses to bind memory the arena works unbound. Errors: -EINVAL (no such
+ * node on this machine, or none that this process may use), -ENOMEM; with pinion_error_detail(). */
 PINION_API int pinion_arena_create(int node, struct pinion_arena **arena);
 
 /* Releases the arena and whatever is still allocated from it. NULL is allowed. */
@@ -32,7 +32,8 @@ PINION_API void *pinion_arena_alloc(struct pinion_arena *arena, size_t size, siz
 PINION_API void pinion_arena_free(struct pinion_arena *arena, void *pointer, size_t size);
 
 /* The OS index of the node where the page of an address really is, asked of the kernel. -ENOENT
- * before the page is touched, -EFAULT for no address of ours, -ENOSYS where the kernel can't tell. */
+ * before the page is touched, -EFAULT for no address of ours, -ENOSYS where the kernel can't
+ * tell. */
 PINION_API int pinion_arena_node_of(const void *pointer);
 
 PINION_END
