@@ -50,8 +50,8 @@ int pinion_arena_create(int node, struct pinion_arena **arena)
     int error = pn_backend_create(node, arena);
     if (error != 0)
         return pn_error(-error,
-                        "no memory for an arena on node %d, or too many arenas (%s); free memory or "
-                        "destroy other arenas first",
+                        "no memory for an arena on node %d, or too many arenas (%s); free memory, "
+                        "or destroy other arenas first",
                         node, pn_backend_name());
     return 0;
 }

@@ -12,9 +12,9 @@ struct pinion_arena;
 
 /* What both backends have in common; a part of the backend's own record.
  *
- * node is written before the arena is handed out. bind_error is written by any thread that maps memory
- * for the arena and read by any: a number by itself, so relaxed is enough. Once it is not 0 it stays,
- * and binding isn't tried again. */
+ * node is written before the arena is handed out. bind_error is written by any thread that maps
+ * memory for the arena and read by any: a number by itself, so relaxed is enough. Once it is not 0
+ * it stays, and binding isn't tried again. */
 struct pinion_arena {
     int node; /* OS index; -1: any */
     _Atomic int bind_error;
@@ -40,8 +40,8 @@ void pn_backend_keep(struct pinion_arena *arena);
 const char *pn_backend_name(void);
 
 /* Called by the backends for each mapping that they make, before it is touched: binds it to the
- * arena's node. Cannot fail: a refused bind is kept in bind_error. Keeps errno. Binding goes through
- * hwloc, which uses malloc; within a hook jemalloc serves that from its arena 0. */
+ * arena's node. Cannot fail: a refused bind is kept in bind_error. Keeps errno. Binding goes
+ * through hwloc, which uses malloc; within a hook jemalloc serves that from its arena 0. */
 void pn_arena_bind(struct pinion_arena *arena, void *address, size_t length);
 
 #endif

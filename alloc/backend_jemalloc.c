@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <jemalloc/jemalloc.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,10 +22,11 @@
 #include "check.h"
 #include "huge.h"
 
-/* One arena of jemalloc, and one of ours while it is in use. Never freed: jemalloc keeps the address
- * of hooks, and calls them for as long as the program runs. hooks and default_hooks are written once,
- * before jemalloc knows them, index before anyone else knows the record; next_idle is guarded by idle_mutex; kept is written by any thread,
- * and read by the one that destroys, which the caller orders after all else. */
+/* One arena of jemalloc, and one of ours while it is in use. Never freed: jemalloc keeps the
+ * address of hooks, and calls them for as long as the program runs. hooks and default_hooks are
+ * written once, before jemalloc knows them, index before anyone else knows the record; next_idle is
+ * guarded by idle_mutex; kept is written by any thread, and read by the one that destroys, which
+ * the caller orders after all else. */
 struct record {
     struct pinion_arena arena;
     extent_hooks_t hooks, *default_hooks;
@@ -56,8 +56,8 @@ static struct record *record_of(struct pinion_arena *arena)
     return PN_CONTAINER_OF(arena, struct record, arena);
 }
 
-/* jemalloc maps memory for one of our arenas (its own records of the arena included). What it purges
- * or retains stays mapped, and so bound. */
+/* jemalloc maps memory for one of our arenas (its own records of the arena included). What it
+ * purges or retains stays mapped, and so bound. */
 static void *map_extent(extent_hooks_t *hooks, void *address, size_t size, size_t alignment,
                         bool *zero, bool *commit, unsigned index)
 {
@@ -68,8 +68,8 @@ static void *map_extent(extent_hooks_t *hooks, void *address, size_t size, size_
     if (extent == NULL)
         return NULL;
     pn_arena_bind(&record->arena, extent, size);
-    /* jemalloc aligns its own records, and only those, to a huge page; whether they are to be on one
-     * is said by its option metadata_thp. */
+    /* jemalloc aligns its own records, and only those, to a huge page; whether they are to be on
+     * one is said by its option metadata_thp. */
     if (alignment < pn_huge_pages()->bytes)
         pn_huge_pages_advise(extent, size);
     return extent;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Arenas of plain mmap, for programs that want their own malloc and for sanitizers. It is meant to be
- * simple and right; slabs take most of the load off it.
+ * Arenas of plain mmap, for programs that want their own malloc and for sanitizers. It is meant to
+ * be simple and right; slabs take most of the load off it.
  *
- * Words. A *region* is REGION bytes at a multiple of REGION. It is a row of *spans*; the first holds
- * the region's header, each other one blocks of one size class, or is spare. What does not fit a span
- * is *large*: it has a mapping of its own, with a header in front. Where a block is says what it is:
+ * Words. A *region* is REGION bytes at a multiple of REGION. It is a row of *spans*; the first
+ * holds the region's header, each other one blocks of one size class, or is spare. What does not
+ * fit a span is *large*: it has a mapping of its own, with a header in front. Where a block is says
+ * what it is:
  *
  *     offset in its region is 0         large, header one page below (align >= REGION)
  *     else, header at the region says   a span's block, or large
@@ -29,8 +30,8 @@
 #define REGION    ((size_t)4 << 20)
 #define SPAN      ((size_t)64 << 10)
 #define SPANS     (REGION / SPAN)
-#define STEP      16       /* between the smallest classes */
-#define CLASSES   44       /* class_size(CLASSES - 1) is SPAN */
+#define STEP      16 /* between the smallest classes */
+#define CLASSES   44 /* class_size(CLASSES - 1) is SPAN */
 #define NO_CLASS  UINT32_MAX
 #define KEPT_FITS 2 /* a kept mapping serves a block of at least 1/2 of its size */
 
@@ -41,9 +42,9 @@ struct block {
 struct span {
     struct span *next, *previous; /* on the list of its class or the spare one, if on any */
     struct block *free;
-    uint32_t class; /* NO_CLASS: spare */
-    uint32_t used;  /* blocks in use */
-    uint32_t cut;   /* bytes that were ever blocks since the span got its class */
+    uint32_t cls;  /* NO_CLASS: spare */
+    uint32_t used; /* blocks in use */
+    uint32_t cut;  /* bytes that were ever blocks since the span got its class */
 };
 
 enum kind { KIND_REGION, KIND_LARGE };
@@ -68,8 +69,8 @@ struct large {
 
 /* All is guarded by mutex, but arena, which has its own rules. For each span that has a class:
  *     0 < used, cut / class_size = used + blocks on free
- * it is on partial[class] if and only if it has room, and if used falls to 0 it turns spare. The arena
- * lies in the first span of its first region, after the header. */
+ * it is on partial[cls] if and only if it has room, and if used falls to 0 it turns spare. The
+ * arena lies in the first span of its first region, after the header. */
 struct record {
     struct pinion_arena arena;
     pthread_mutex_t mutex;
@@ -87,29 +88,30 @@ static struct record *record_of(struct pinion_arena *arena)
     return PN_CONTAINER_OF(arena, struct record, arena);
 }
 
-/* Four classes for each doubling, beyond the first four: 16, 32, 48, 64, 80, 96, 112, 128, 160... */
-static size_t class_size(uint32_t class)
+/* Four classes for each doubling, beyond the first four: 16, 32, 48, 64, 80, 96, 112, 128,
+ * 160... */
+static size_t class_size(uint32_t cls)
 {
-    if (class < 4)
-        return (class + 1) * (size_t)STEP;
-    size_t power = (size_t)4 * STEP << (class - 4) / 4;
-    return power + power / 4 * ((class - 4) % 4 + 1);
+    if (cls < 4)
+        return (cls + 1) * (size_t)STEP;
+    size_t power = (size_t)4 * STEP << (cls - 4) / 4;
+    return power + power / 4 * ((cls - 4) % 4 + 1);
 }
 
 /* The smallest class for this size and alignment, neither over SPAN. A block lies at a multiple of
- * its size from a multiple of SPAN, so the size must be a multiple of the alignment; a power of two,
- * which comes at the end of each four, always is. */
+ * its size from a multiple of SPAN, so the size must be a multiple of the alignment; a power of
+ * two, which comes at the end of each four, always is. */
 static uint32_t class_for(size_t size, size_t align)
 {
     size_t need = size > align ? size : align;
-    uint32_t class = (uint32_t)((need - 1) / STEP);
+    uint32_t cls = (uint32_t)((need - 1) / STEP);
     if (need > (size_t)4 * STEP) {
         uint32_t power = 63 - (uint32_t)__builtin_clzll(need - 1);
-        class = (power - 6) * 4 + 4 + (uint32_t)((need - 1 - ((size_t)1 << power)) >> (power - 2));
+        cls = (power - 6) * 4 + 4 + (uint32_t)((need - 1 - ((size_t)1 << power)) >> (power - 2));
     }
-    while (class_size(class) % align != 0)
-        class++;
-    return class;
+    while (class_size(cls) % align != 0)
+        cls++;
+    return cls;
 }
 
 static size_t page_bytes(void)
@@ -155,8 +157,8 @@ static void remove_header(struct header **list, struct header *header)
         header->next->previous = header->previous;
 }
 
-/* Maps length bytes such that start + offset is a multiple of align, by cutting them out of more. All
- * are multiples of a page. */
+/* Maps length bytes such that start + offset is a multiple of align, by cutting them out of more.
+ * All are multiples of a page. */
 static char *map_aligned(size_t length, size_t align, size_t offset)
 {
     size_t total;
@@ -210,7 +212,7 @@ static void add_region(struct record *record, struct region *region)
 {
     push_header(&record->regions, &region->header);
     for (size_t i = SPANS - 1; i > 0; i--) {
-        region->spans[i].class = NO_CLASS;
+        region->spans[i].cls = NO_CLASS;
         push_span(&record->spare, &region->spans[i]);
     }
 }
@@ -252,13 +254,13 @@ void pn_backend_destroy(struct pinion_arena *arena)
 
 static bool is_full(const struct span *span)
 {
-    return span->free == NULL && span->cut + class_size(span->class) > SPAN;
+    return span->free == NULL && span->cut + class_size(span->cls) > SPAN;
 }
 
-static struct span *span_with_room_locked(struct record *record, uint32_t class)
+static struct span *span_with_room_locked(struct record *record, uint32_t cls)
 {
-    if (record->partial[class] != NULL)
-        return record->partial[class];
+    if (record->partial[cls] != NULL)
+        return record->partial[cls];
     if (record->spare == NULL) {
         struct region *region = map_region(&record->arena);
         if (region == NULL)
@@ -268,16 +270,16 @@ static struct span *span_with_room_locked(struct record *record, uint32_t class)
     }
     struct span *span = record->spare;
     remove_span(&record->spare, span);
-    span->class = class;
+    span->cls = cls;
     span->free = NULL;
     span->used = span->cut = 0;
-    push_span(&record->partial[class], span);
+    push_span(&record->partial[cls], span);
     return span;
 }
 
-static void *take_block_locked(struct record *record, uint32_t class)
+static void *take_block_locked(struct record *record, uint32_t cls)
 {
-    struct span *span = span_with_room_locked(record, class);
+    struct span *span = span_with_room_locked(record, cls);
     if (span == NULL)
         return NULL;
     void *block = span->free;
@@ -286,29 +288,29 @@ static void *take_block_locked(struct record *record, uint32_t class)
         span->free = span->free->next;
     } else {
         block = span_start(span) + span->cut;
-        span->cut += (uint32_t)class_size(class);
+        span->cut += (uint32_t)class_size(cls);
     }
     span->used++;
     if (is_full(span))
-        remove_span(&record->partial[class], span);
+        remove_span(&record->partial[cls], span);
     return block;
 }
 
 static void free_block_locked(struct record *record, struct region *region, struct block *block)
 {
     struct span *span = &region->spans[((uintptr_t)block & (REGION - 1)) / SPAN];
-    uint32_t class = span->class;
-    PN_ASSERT(class != NO_CLASS && span->used > 0); /* freed twice */
+    uint32_t cls = span->cls;
+    PN_ASSERT(cls != NO_CLASS && span->used > 0); /* freed twice */
     if (is_full(span))
-        push_span(&record->partial[class], span);
+        push_span(&record->partial[cls], span);
     pn_guard_peek(block, sizeof(*block));
     block->next = span->free;
     span->free = block;
-    pn_guard_close(block, class_size(class));
+    pn_guard_close(block, class_size(cls));
     if (--span->used > 0)
         return;
-    remove_span(&record->partial[class], span);
-    span->class = NO_CLASS;
+    remove_span(&record->partial[cls], span);
+    span->cls = NO_CLASS;
     push_span(&record->spare, span);
 }
 
@@ -335,7 +337,8 @@ static struct large *map_large(struct record *record, size_t size, size_t align)
     if (__builtin_add_overflow(size, front + page - 1, &length))
         return NULL;
     length &= ~(page - 1);
-    char *start = align < REGION ? map_aligned(length, REGION, 0) : map_aligned(length, align, page);
+    char *start =
+        align < REGION ? map_aligned(length, REGION, 0) : map_aligned(length, align, page);
     if (start == NULL)
         return NULL;
     pn_arena_bind(&record->arena, start, length);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tells AddressSanitizer and, in debug builds, Valgrind which bytes of our memory are in use, so that
- * they find a use after free in it as they do in malloc's. Nothing in other builds.
+ * Tells AddressSanitizer and, in debug builds, Valgrind which bytes of our memory are in use, so
+ * that they find a use after free in it as they do in malloc's. Nothing in other builds.
  */
 #ifndef PN_GUARD_H
 #define PN_GUARD_H

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Blocks on their way home: a stack that any thread pushes on and one thread, the owner, takes whole.
+ * Blocks on their way home: a stack that any thread pushes on and one thread, the owner, takes
+ * whole.
  *
- * Owner: whoever owns the slab it is part of; only it takes. Writers of head: any pusher, and the
- * owner. A pusher owns its block until its push, the owner from the take on.
+ * Owner: whoever owns the slab that it is part of; only it takes. Writers of head: any pusher, and
+ * the owner. A pusher owns its block until its push, the owner from the take on.
  * Invariant: blocks pushed = blocks taken + blocks on the list.
- * Progress: push is lock-free (a push fails only because another one, or a take, succeeded), take is
- * wait-free. Reuse: since nobody takes a single block, a head that went away and came back does no
- * harm: the pushed block's next is then right again.
+ * Progress: push is lock-free (a push fails only because another one, or a take, succeeded), take
+ * is wait-free. Reuse: since nobody takes a single block, a head that went away and came back does
+ * no harm: the pushed block's next is then right again.
  */
 #ifndef PN_REMOTE_H
 #define PN_REMOTE_H
@@ -36,8 +37,8 @@ static inline void pn_remote_push(struct pn_remote *remote, struct pn_block *blo
         block->next = head;
         pn_guard_close(block, sizeof(*block));
         /* release head: pairs with acquire in pn_remote_take, for next and for what the last user
-         * of the block did to it. An earlier push is ordered too: each compare-and-swap goes on with
-         * the release sequence of those below it. */
+         * of the block did to it. An earlier push is ordered too: each compare-and-swap goes on
+         * with the release sequence of those below it. */
     } while (!pn_cas_acq_rel(&remote->head, &head, block));
 }
 

@@ -20,11 +20,12 @@
 #define RUNS    (PN_SLAB_CHUNK / RUN)
 #define BATCH   256 /* pages asked of the kernel at once */
 
-/* The start of a chunk; blocks follow. A chunk is a row of runs, each of one class, so that an address
- * gives a block's slab (by the chunk it is in) and class (by the run).
+/* The start of a chunk; blocks follow. A chunk is a row of runs, each of one class, so that an
+ * address gives a block's slab (by the chunk it is in) and class (by the run).
  *
  * slab and next are written before the chunk is published (pn_slab.chunks), and never again.
- * run_class[i] is written by the owner when it opens run i, before any block of it is handed out. */
+ * run_class[i] is written by the owner when it opens run i, before any block of it is handed
+ * out. */
 struct chunk {
     struct pn_slab *slab;
     struct chunk *next;
@@ -41,8 +42,8 @@ struct run {
 
 /* Owner: one thread at a time, see slab.h. For every class:
  *     blocks cut = blocks in use + blocks on local[class] + its blocks on remote
- * and for all: chunk_bytes = PN_SLAB_CHUNK x chunks on the list. Chunks are only ever added until the
- * slab is destroyed, so the list may be walked at any time; nothing is reused but blocks.
+ * and for all: chunk_bytes = PN_SLAB_CHUNK x chunks on the list. Chunks are only ever added until
+ * the slab is destroyed, so the list may be walked at any time; nothing is reused but blocks.
  * Progress: alloc and free by the owner are wait-free while no chunk is needed; a foreign free is
  * lock-free. remote_frees wraps round after 2^64. */
 struct pn_slab {
@@ -61,7 +62,8 @@ struct pn_slab {
     alignas(PN_LINE_PAIR) struct pn_remote remote;
 };
 
-static_assert(offsetof(struct pn_slab, chunks) % PN_LINE_PAIR == 0, "written by the owner, read by any");
+static_assert(offsetof(struct pn_slab, chunks) % PN_LINE_PAIR == 0,
+              "written by the owner, read by any");
 static_assert(offsetof(struct pn_slab, remote) % PN_LINE_PAIR == 0, "written by any");
 
 static struct chunk *chunk_of(const void *block)
@@ -74,9 +76,9 @@ static unsigned class_of(const struct chunk *chunk, const void *block)
     return chunk->run_class[((uintptr_t)block & (PN_SLAB_CHUNK - 1)) / RUN];
 }
 
-static size_t class_size(unsigned class)
+static size_t class_size(unsigned cls)
 {
-    return (class + 1) * (size_t)PN_SLAB_STEP;
+    return (cls + 1) * (size_t)PN_SLAB_STEP;
 }
 
 int pn_slab_create(struct pinion_arena *arena, struct pn_slab **slab)
@@ -123,25 +125,25 @@ static bool add_chunk(struct pn_slab *slab)
 }
 
 /* Gives a class a new run to be cut from; what is left of its old one is too short for a block. */
-static bool open_run(struct pn_slab *slab, unsigned class)
+static bool open_run(struct pn_slab *slab, unsigned cls)
 {
     if (slab->runs_open == RUNS && !add_chunk(slab))
         return false;
     struct chunk *chunk = pn_load_relaxed(&slab->chunks); /* the owner's own last store */
     unsigned index = slab->runs_open++;
-    chunk->run_class[index] = (uint8_t)class;
+    chunk->run_class[index] = (uint8_t)cls;
     char *start = (char *)chunk + (size_t)index * RUN;
-    slab->run[class].next = index == 0 ? start + CHUNK_HEADER : start;
-    slab->run[class].end = start + RUN;
+    slab->run[cls].next = index == 0 ? start + CHUNK_HEADER : start;
+    slab->run[cls].end = start + RUN;
     return true;
 }
 
 /* A block that was never used. Only now is its page touched. */
-static void *cut(struct pn_slab *slab, unsigned class)
+static void *cut(struct pn_slab *slab, unsigned cls)
 {
-    struct run *run = &slab->run[class];
-    size_t size = class_size(class);
-    if ((size_t)(run->end - run->next) < size && !open_run(slab, class))
+    struct run *run = &slab->run[cls];
+    size_t size = class_size(cls);
+    if ((size_t)(run->end - run->next) < size && !open_run(slab, cls))
         return NULL;
     void *block = run->next;
     run->next += size;
@@ -149,21 +151,21 @@ static void *cut(struct pn_slab *slab, unsigned class)
     return block;
 }
 
-static void push_local(struct pn_slab *slab, unsigned class, struct pn_block *block)
+static void push_local(struct pn_slab *slab, unsigned cls, struct pn_block *block)
 {
-    PN_ASSERT(slab->local[class] != block); /* freed twice */
+    PN_ASSERT(slab->local[cls] != block); /* freed twice */
     pn_guard_peek(block, sizeof(*block));
-    block->next = slab->local[class];
-    slab->local[class] = block;
-    pn_guard_close(block, class_size(class));
+    block->next = slab->local[cls];
+    slab->local[cls] = block;
+    pn_guard_close(block, class_size(cls));
 }
 
-static void *pop_local(struct pn_slab *slab, unsigned class)
+static void *pop_local(struct pn_slab *slab, unsigned cls)
 {
-    struct pn_block *block = slab->local[class];
+    struct pn_block *block = slab->local[cls];
     pn_guard_peek(block, sizeof(*block));
-    slab->local[class] = block->next;
-    pn_guard_open(block, class_size(class));
+    slab->local[cls] = block->next;
+    pn_guard_open(block, class_size(cls));
     return block;
 }
 
@@ -181,25 +183,25 @@ static void take_remote(struct pn_slab *slab)
         pn_count(&slab->remote_frees, count); /* relaxed: a number by itself */
 }
 
-static __attribute__((noinline)) void *alloc_slowly(struct pn_slab *slab, unsigned class)
+static __attribute__((noinline)) void *alloc_slowly(struct pn_slab *slab, unsigned cls)
 {
     take_remote(slab);
-    return slab->local[class] != NULL ? pop_local(slab, class) : cut(slab, class);
+    return slab->local[cls] != NULL ? pop_local(slab, cls) : cut(slab, cls);
 }
 
 void *pn_slab_alloc(struct pn_slab *slab, size_t size)
 {
     PN_ASSERT(size > 0 && size <= PN_SLAB_SIZE_MAX);
-    unsigned class = (unsigned)((size - 1) / PN_SLAB_STEP);
-    if (PN_LIKELY(slab->local[class] != NULL))
-        return pop_local(slab, class);
-    return alloc_slowly(slab, class);
+    unsigned cls = (unsigned)((size - 1) / PN_SLAB_STEP);
+    if (PN_LIKELY(slab->local[cls] != NULL))
+        return pop_local(slab, cls);
+    return alloc_slowly(slab, cls);
 }
 
 static __attribute__((noinline)) void free_remotely(const struct chunk *chunk, void *block)
 {
-    /* The class may be read here too: this run's was written before the block was handed out, and is
-     * a memory location of its own. */
+    /* The class may be read here too: this run's was written before the block was handed out, and
+     * is a memory location of its own. */
     pn_guard_close(block, class_size(class_of(chunk, block)));
     pn_remote_push(&chunk->slab->remote, block);
 }
@@ -235,9 +237,8 @@ struct census {
 
 static int ask(struct census *census)
 {
-    int error = census->count == 0
-                    ? 0
-                    : pn_memory_nodes_of(census->pages, census->count, census->nodes);
+    int error =
+        census->count == 0 ? 0 : pn_memory_nodes_of(census->pages, census->count, census->nodes);
     for (size_t i = 0; error == 0 && i < census->count; i++) {
         if (census->nodes[i] < 0)
             continue; /* not touched yet */

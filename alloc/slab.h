@@ -16,16 +16,16 @@
 struct pinion_arena;
 struct pn_slab;
 
-#define PN_SLAB_STEP      64
-#define PN_SLAB_SIZE_MAX  512
-#define PN_SLAB_CHUNK     (64 * 1024)
+#define PN_SLAB_STEP     64
+#define PN_SLAB_SIZE_MAX 512
+#define PN_SLAB_CHUNK    (64 * 1024)
 
 /* Makes an empty slab over an arena, which must outlive it. 0 or -ENOMEM. The caller is its owner;
  * ownership passes with the slab, by whatever orders the two threads. */
 int pn_slab_create(struct pinion_arena *arena, struct pn_slab **slab);
 
-/* Frees the slab and every chunk, whatever is still allocated in them. No other thread may free into
- * it any more. NULL is allowed. */
+/* Frees the slab and every chunk, whatever is still allocated in them. No other thread may free
+ * into it any more. NULL is allowed. */
 void pn_slab_destroy(struct pn_slab *slab);
 
 /* A block of at least size bytes (1 to PN_SLAB_SIZE_MAX), aligned to 64. NULL when out of memory.
@@ -47,8 +47,8 @@ struct pn_slab_stats {
 /* A snapshot; any thread, may be a moment old. */
 void pn_slab_stats(const struct pn_slab *slab, struct pn_slab_stats *stats);
 
-/* How many of the chunks' touched pages are on which side: *local on node, *elsewhere on another, in
- * bytes, asked of the kernel. Any thread, concurrent with the owner. 0 or -errno. */
+/* How many of the chunks' touched pages are on which side: *local on node, *elsewhere on another,
+ * in bytes, asked of the kernel. Any thread, concurrent with the owner. 0 or -errno. */
 int pn_slab_locality(struct pn_slab *slab, unsigned node, size_t *local, size_t *elsewhere);
 
 #endif

@@ -220,7 +220,7 @@ static void arenas_that_live_at_once_are_apart(void **state)
     }
 }
 
-/* --- threads ------------------------------------------------------------------------------------ */
+/* --- threads ---------------------------------------------------------------------------------- */
 
 enum { THREADS = 4, SLOTS = 64, TURNS = 4000 };
 
@@ -293,7 +293,7 @@ static void arenas_may_be_made_by_many_threads_at_once(void **state)
     assert_true(jemalloc_arenas() <= before + THREADS);
 }
 
-/* --- failures ----------------------------------------------------------------------------------- */
+/* --- failures --------------------------------------------------------------------------------- */
 
 static void a_node_that_is_not_there_is_refused_in_words(void **state)
 {
@@ -386,7 +386,7 @@ static void address_sanitizer_finds_wrong_uses(void **state)
 }
 #endif
 
-/* --- words -------------------------------------------------------------------------------------- */
+/* --- words ------------------------------------------------------------------------------------ */
 
 static void huge_pages_are_read_as_the_kernel_writes_them(void **state)
 {

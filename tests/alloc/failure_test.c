@@ -93,7 +93,7 @@ int __wrap_pn_memory_node_check(int on)
     return __real_pn_memory_node_check(on);
 }
 
-/* --- what is run until nothing fails any more --------------------------------------------------- */
+/* --- what is run until nothing fails any more ------------------------------------------------- */
 
 /* 0, or the first error; all is released either way. */
 static int use_slab(struct pinion_arena *arena)
@@ -121,7 +121,8 @@ static int use_arena(struct pinion_arena *arena)
 {
     static const struct {
         size_t size, align;
-    } blocks[] = {{10, 0}, {3000, 4096}, {100000, 0}, {1 << 20, 1 << 16}, {5 << 20, 0}, {9, 8 << 20}};
+    } blocks[] = {{10, 0},      {3000, 4096}, {100000, 0}, {1 << 20, 1 << 16},
+                  {5 << 20, 0}, {9, 8 << 20}};
     for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
         char *block = pinion_arena_alloc(arena, blocks[i].size, blocks[i].align);
         if (block == NULL)

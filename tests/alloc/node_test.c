@@ -63,7 +63,8 @@ static void memory_that_was_given_back_and_comes_again_is_on_its_node(void **sta
     for (int node = 0; node < NODES; node++) {
         if (pn_memory_node_check(node) != 0)
             continue;
-        for (unsigned round = 0; round < 4; round++) { /* the arena is recycled on each but the first */
+        for (unsigned round = 0; round < 4;
+             round++) { /* the arena is recycled on each but the first */
             struct pinion_arena *arena;
             assert_int_equal(pinion_arena_create(node, &arena), 0);
             for (unsigned again = 0; again < 3; again++) {

@@ -120,7 +120,7 @@ static void destroy_frees_chunks_with_blocks_in_use(void **state)
     pn_slab_destroy(NULL);
 }
 
-/* --- where the pages are ------------------------------------------------------------------------ */
+/* --- where the pages are ---------------------------------------------------------------------- */
 
 static int can_ask(void)
 {
@@ -201,7 +201,7 @@ static void locality_may_be_asked_while_the_owner_works(void **state)
     assert_int_equal(watch.error, 0);
 }
 
-/* --- many threads ------------------------------------------------------------------------------- */
+/* --- many threads ----------------------------------------------------------------------------- */
 
 enum { WORKERS = 4, SLOTS = 32, TURNS = 30000 };
 
@@ -251,7 +251,8 @@ static void *work(void *argument)
     unsigned random = worker->index * 7919 + 17;
     for (unsigned turn = 0; turn < TURNS && !worker->failed; turn++) {
         random = random * 1664525 + 1013904223;
-        size_t size = sizeof(struct note) + (random >> 8) % (PN_SLAB_SIZE_MAX - sizeof(struct note) + 1);
+        size_t size =
+            sizeof(struct note) + (random >> 8) % (PN_SLAB_SIZE_MAX - sizeof(struct note) + 1);
         struct note *note = pn_slab_alloc(worker->slab, size);
         if (note == NULL) {
             worker->failed = true;
@@ -344,7 +345,7 @@ static void a_thread_without_a_slab_sends_blocks_home(void **state)
     assert_int_equal(stats_of(fixture->slab).chunk_bytes, PN_SLAB_CHUNK);
 }
 
-/* --- wrong uses --------------------------------------------------------------------------------- */
+/* --- wrong uses ------------------------------------------------------------------------------- */
 
 #if WITH_ASAN
 static struct pn_slab *make_slab(void)
