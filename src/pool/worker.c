@@ -402,6 +402,15 @@ static bool wait_for_command(struct pn_worker *worker)
     }
 }
 
+/* Base workers of a pool that ends stay while there is work, not while there may be: what the task of
+ * this thread queued last, they may have left behind. */
+static void run_the_rest(struct pn_worker *worker)
+{
+    struct pinion_task *task;
+    while ((task = own_work(worker)))
+        run(worker, task);
+}
+
 /* The slot that the thread goes on in, or NULL: it ends. */
 static struct pn_worker *reserve_live(struct pn_worker *worker)
 {
@@ -410,8 +419,12 @@ static struct pn_worker *reserve_live(struct pn_worker *worker)
         worker->command = (struct pn_command){0};
         if (command.become)
             return command.become;
-        if (!command.task || !run_reserved(worker, &command))
+        if (!command.task)
             break;
+        if (!run_reserved(worker, &command)) {
+            run_the_rest(worker);
+            break;
+        }
     }
     return NULL;
 }

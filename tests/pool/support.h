@@ -47,7 +47,7 @@
 #endif
 
 /* After so long something will not come: a failure, never a measure. */
-#define PATIENCE_S 30
+#define PATIENCE_S 15
 
 /* ns in which nothing retires. */
 #define LONG_NS (INT64_C(3600) * 1000000000)
