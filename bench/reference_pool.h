@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * A peer to measure beside: a pool with one mutex, one condition and one LIFO list, a malloc a task,
- * and an event a task to wait on; the shape of the thread pool that pinion's interface comes from
- * (Zig's std.Io, commit f762597724), without its cancelation and select, so it does less work than
- * pinion does.
+ * A peer to measure beside: a pool with one mutex, one condition and one LIFO list, a malloc a
+ * task, and an event a task to wait on; the shape of the thread pool that pinion's interface comes
+ * from (Zig's std.Io, commit f762597724), without its cancelation and select, so it does less work
+ * than pinion does.
  */
 #ifndef PINION_BENCH_REFERENCE_POOL_H
 #define PINION_BENCH_REFERENCE_POOL_H

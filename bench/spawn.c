@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What it costs to start a task and await it: run in the caller, queued, in batches; beside a pool with
- * one mutex and one condition (reference_pool.h). Rounds are interleaved, the figures are medians, and
- * the ratios are to the peer's figure of the same run.
+ * What it costs to start a task and await it: run in the caller, queued, in batches; beside a pool
+ * with one mutex and one condition (reference_pool.h). Rounds are interleaved, the figures are
+ * medians, and the ratios are to the peer's figure of the same run.
  */
 #include <inttypes.h>
 #include <pinion.h>
@@ -142,7 +142,8 @@ static void print_counters(const char *name, struct pinion_pool *pool)
 {
     struct pinion_pool_stats stats;
     pinion_pool_stats(pool, &stats);
-    printf("%-44s inlined %" PRIu64 ", queued %" PRIu64 ", claimed %" PRIu64 ", stolen %" PRIu64 "\n",
+    printf("%-44s inlined %" PRIu64 ", queued %" PRIu64 ", claimed %" PRIu64 ", stolen %" PRIu64
+           "\n",
            name, stats.inlined, stats.queued, stats.claimed,
            stats.stolen_near + stats.stolen_far);
 }

@@ -141,9 +141,9 @@ int pn_memory_node_check(int node)
     return is_set(mask, (unsigned)node) ? 0 : -ENODEV;
 }
 
-/* Has the kernel's policy for an area read back as MPOL_PREFERRED of the node. hwloc asks newer kernels
- * for MPOL_PREFERRED_MANY, which they forget for huge pages (seen with Linux 6.1: these then come from
- * the node of whoever touches them first), so that is put right. */
+/* Has the kernel's policy for an area read back as MPOL_PREFERRED of the node. hwloc asks newer
+ * kernels for MPOL_PREFERRED_MANY, which they forget for huge pages (seen with Linux 6.1: these
+ * then come from the node of whoever touches them first), so that is put right. */
 static int settle_policy(void *address, size_t length, int node)
 {
     unsigned long mask[NODE_WORDS] = {0};

@@ -51,7 +51,8 @@
     atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_seq_cst,            \
                                             memory_order_seq_cst)
 
-/* For the one public field that is not _Atomic, since C++ must read its struct: the task of a future. */
+/* For the one public field that is not _Atomic, since C++ must read its struct: the task of a
+ * future. */
 #define pn_plain_load_seq_cst(p)     __atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define pn_plain_store_seq_cst(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
 
@@ -64,14 +65,14 @@ static inline void pn_pause(void)
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
-    __asm__ __volatile__("isb" ::: "memory"); /* yield is a no-op on most cores; isb waits some ns */
+    __asm__ __volatile__("isb" ::: "memory"); /* yield is a no-op on most; isb waits */
 #else
     __asm__ __volatile__("" ::: "memory");
 #endif
 }
 
-/* Two of today's cache lines: x86's adjacent-line prefetcher and Apple's cores both make 128 the unit
- * that two writers must not share. PN_LINE is for sizes that only one writer touches. */
+/* Two of today's cache lines: x86's adjacent-line prefetcher and Apple's cores both make 128 the
+ * unit that two writers must not share. PN_LINE is for sizes that only one writer touches. */
 #define PN_LINE      64
 #define PN_LINE_PAIR 128
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Assertions. PN_ASSERT states what must hold; it stops the program in debug builds and costs nothing
- * in release builds, where its operand is not evaluated (so it must have no side effects). It is for
- * errors in pinion and for the documented programming errors of its users, never for input.
+ * Assertions. PN_ASSERT states what must hold; it stops the program in debug builds and costs
+ * nothing in release builds, where its operand is not evaluated (so it must have no side effects).
+ * It is for errors in pinion and for the documented programming errors of its users, never for
+ * input.
  */
 #ifndef PN_CHECK_H
 #define PN_CHECK_H

@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 /* Sleeps while *address is expected, at most until deadline (ns of CLOCK_MONOTONIC; INT64_MAX: no
- * end). 0 when woken or when the value differs, which may be for no reason; -ETIMEDOUT. Keeps errno. */
+ * end). 0 when woken or when the value differs, which may be for no reason; -ETIMEDOUT. Keeps
+ * errno. */
 int pn_futex_wait(const _Atomic uint32_t *address, uint32_t expected, int64_t deadline);
 
 /* Wakes up to count sleepers. The memory may be gone by now: only its address is used. Keeps

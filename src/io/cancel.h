@@ -13,17 +13,19 @@
  * keeps it. */
 void pn_cancel_request(struct pinion_task *task);
 
-/* The task that runs here if a request can reach it: not outside tasks, nor while it is protected. */
+/* The task that runs here if a request can reach it: not outside tasks, nor while it is
+ * protected. */
 struct pinion_task *pn_cancel_target(void);
 
-/* Delivers a pending request: true once, the cancelation point gives -ECANCELED. task may be NULL. */
+/* Delivers a pending request: true once, the cancelation point gives -ECANCELED. task may be
+ * NULL. */
 bool pn_cancel_deliver(struct pinion_task *task);
 
 /* Begins a wait that a request reaches: false if one is pending already. */
 bool pn_cancel_enter(struct pinion_task *task, struct pn_waiter *waiter);
 
-/* Ends it: whether a request came meanwhile, which is pending now (see pn_cancel_deliver). After it,
- * no canceler knows the waiter. */
+/* Ends it: whether a request came meanwhile, which is pending now (see pn_cancel_deliver). After
+ * it, no canceler knows the waiter. */
 bool pn_cancel_leave(struct pinion_task *task, struct pn_waiter *waiter);
 
 /* Whether the task, which is done, was given -ECANCELED. */

@@ -3,8 +3,8 @@
 
 #include "task.h"
 
-/* initial-exec: a direct access instead of a call, and few enough bytes for a library that is loaded
- * late. */
+/* initial-exec: a direct access instead of a call, and few enough bytes for a library that is
+ * loaded late. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct pn_context here;
 
 struct pn_context *pn_context(void) { return &here; }

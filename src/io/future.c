@@ -31,15 +31,16 @@ struct pinion_task *pn_future_hold(struct pinion_future *future)
 
 void pn_future_let_go(struct pinion_future *future)
 {
-    /* Release: all that the requester did with the task, pairs with the load in pn_future_retire. */
+    /* Release: all that the requester did with the task, pairs with the load in
+     * pn_future_retire. */
     pn_fetch_sub_acq_rel(stripe_of(future), 1u);
 }
 
 void pn_future_retire(struct pinion_future *future)
 {
     pn_plain_store_seq_cst(&future->task, NULL); /* pairs with the load in pn_future_hold */
-    /* A request is short and makes at most one wake; only if its thread was preempted on the way does
-     * this last longer than some pauses. */
+    /* A request is short and makes at most one wake; only if its thread was preempted on the way
+     * does this last longer than some pauses. */
     for (unsigned tries = 0; pn_load_seq_cst(stripe_of(future)) != 0; tries++) {
         if (tries < 100)
             pn_pause();

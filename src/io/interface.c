@@ -18,8 +18,8 @@ static bool is_power_of_two_up_to_max(size_t align)
     return align <= PINION_ALIGN_MAX && (align & (align - 1)) == 0;
 }
 
-/* A call with an invalid alignment, which cannot fail: it runs here, on copies that have the greatest
- * one. Without memory for that it runs on what there is. */
+/* A call with an invalid alignment, which cannot fail: it runs here, on copies that have the
+ * greatest one. Without memory for that it runs on what there is. */
 static __attribute__((noinline)) void run_mended(const struct pinion_call *call, void *result)
 {
     const size_t room = PINION_ALIGN_MAX;

@@ -118,8 +118,8 @@ void pn_task_destroy(struct pinion_task *task, struct pn_slab *mine)
     pn_slab_free(mine, task);
 }
 
-/* Results that nobody wants go to the stack, up to this size as a matter of course, up to the larger
- * where the heap refuses. */
+/* Results that nobody wants go to the stack, up to this size as a matter of course, up to the
+ * larger where the heap refuses. */
 #define DISCARD_BYTES      512
 #define DISCARD_BYTES_LAST ((size_t)16 * 1024)
 
@@ -159,7 +159,8 @@ static void run_discarding(const struct pinion_call *call)
         run_discarding_large(call, align);
 }
 
-/* Whether what the function is handed has the alignment that the call names: "uncopied" only then. */
+/* Whether what the function is handed has the alignment that the call names: "uncopied" only
+ * then. */
 static bool is_aligned(const void *pointer, size_t align)
 {
     return ((uintptr_t)pointer & (align_or_default(align) - 1)) == 0;
@@ -192,8 +193,9 @@ void pn_task_run(struct pinion_task *task)
 
 void pn_task_finish(struct pinion_task *task)
 {
-    /* Acquire: the waiter's fields, pairs with the release in pn_task_add_waiter. Release: the result,
-     * pairs with pn_task_is_done and pn_task_add_waiter. Nothing of the task is touched after. */
+    /* Acquire: the waiter's fields, pairs with the release in pn_task_add_waiter. Release: the
+     * result, pairs with pn_task_is_done and pn_task_add_waiter. Nothing of the task is touched
+     * after. */
     const uintptr_t seen = pn_exchange_acq_rel(&task->state, PN_TASK_DONE);
     PN_ASSERT((seen & PN_TASK_PHASE) == PN_TASK_RUNNING);
     PN_ASSERT(!(seen & PN_TASK_IN_QUEUE));
@@ -219,8 +221,8 @@ bool pn_task_take(struct pinion_task *task, struct pn_slab *mine)
 void pn_task_run_claimed(struct pinion_task *task)
 {
     pn_task_run(task);
-    /* RUNNING + 1 = DONE, whether or not the queue let go meanwhile. No waiter can be there: the one
-     * thread that uses the future is this one. */
+    /* RUNNING + 1 = DONE, whether or not the queue let go meanwhile. No waiter can be there: the
+     * one thread that uses the future is this one. */
     const uintptr_t seen = pn_fetch_add_acq_rel(&task->state, PN_TASK_DONE - PN_TASK_RUNNING);
     PN_ASSERT((seen & ~PN_TASK_IN_QUEUE) == PN_TASK_RUNNING);
     (void)seen;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * A task: one block that holds its state, its function, and room for context and result (closure).
- * This file knows how a task is laid out, run, claimed, waited for and let go; not where it is queued.
+ * This file knows how a task is laid out, run, claimed, waited for and let go; not where it is
+ * queued.
  *
  * Who may hold a task: its future, the queue that it stands in, and the thread that runs it. It is
  * freed when the first two have let go of it (a detached one, which has no future: when it ended).
@@ -26,14 +27,15 @@ struct pn_slab;
  *   QUEUED -> RUNNING -> DONE      never back
  *
  *   phase   QUEUED: no one runs it. Taken to RUNNING by one compare-and-swap: by who took it out of
- *           its queue (then IN_QUEUE is cleared with it) or by who awaits it (claim; IN_QUEUE stays,
- *           and what stands in the queue is a tombstone). DONE: context used up, result in place.
- *   IN_QUEUE  a queue's slot points here. Set before the task is published; cleared by who takes the
- *           slot's content out.
+ *           its queue (then IN_QUEUE is cleared with it) or by who awaits it (claim; IN_QUEUE
+ *           stays, and what stands in the queue is a tombstone). DONE: context used up, result in
+ *           place.
+ *   IN_QUEUE  a queue's slot points here. Set before the task is published; cleared by who takes
+ *           the slot's content out.
  *   DROPPED  the future is consumed. Of IN_QUEUE's clearing and DROPPED's setting, the later frees.
- *   waiter  who waits for DONE, 0 if nobody. Set and cleared by the thread that uses the future, only
- *           while RUNNING; taken by the runner when it sets DONE, which then owes it a signal. One is
- *           enough: a future is used by one thread at a time.
+ *   waiter  who waits for DONE, 0 if nobody. Set and cleared by the thread that uses the future,
+ *           only while RUNNING; taken by the runner when it sets DONE, which then owes it a signal.
+ *           One is enough: a future is used by one thread at a time.
  */
 #define PN_TASK_QUEUED    ((uintptr_t)0)
 #define PN_TASK_RUNNING   ((uintptr_t)1)
@@ -46,8 +48,9 @@ struct pn_slab;
 /* The cancel word: what was asked, and where the task waits, which is what a cancel aims at.
  *
  *   REQUESTED  a cancel was requested. Never cleared.
- *   ARMED    it has not been delivered yet. Set with REQUESTED, cleared by the delivery of -ECANCELED,
- *            set again by recancel. So "was given -ECANCELED" is REQUESTED without ARMED.
+ *   ARMED    it has not been delivered yet. Set with REQUESTED, cleared by the delivery of
+ *            -ECANCELED, set again by recancel. So "was given -ECANCELED" is REQUESTED without
+ *            ARMED.
  *   waiter   the cancelable wait that the task is in, 0 if none. Set and cleared by the thread that
  *            runs the task; taken by the canceler, which then owes it the signal CANCELED.
  */
@@ -58,8 +61,8 @@ struct pn_slab;
 enum pn_task_kind { PN_ASYNC, PN_DETACHED, PN_CONCURRENT, PN_PARALLEL };
 
 /* 64 bytes, then the context, then the result. Who writes what: state and cancel, above. next: who
- * owns the queue that it stands in, or hands it over. local, is_protected: who runs it. The rest: who
- * made it, before it is published. */
+ * owns the queue that it stands in, or hands it over. local, is_protected: who runs it. The rest:
+ * who made it, before it is published. */
 struct pinion_task {
     _Atomic uintptr_t state;
     _Atomic uintptr_t cancel;
@@ -70,7 +73,7 @@ struct pinion_task {
     void *result;
     uint16_t result_small; /* bytes of the result; UINT16_MAX: in the struct pn_task_large behind */
     uint8_t kind;          /* enum pn_task_kind */
-    bool is_large;         /* context and result are not in this block: struct pn_task_large follows */
+    bool is_large;         /* context and result are elsewhere: pn_task_large follows */
     bool is_protected;     /* cancelation points don't see the request */
 };
 _Static_assert(sizeof(struct pinion_task) <= PN_LINE, "a small closure should fit two lines");
@@ -96,8 +99,8 @@ static inline bool pn_call_is_aligned(const struct pinion_call *call)
 }
 
 /* Makes a task of a valid call in the state given (PN_TASK_QUEUED | PN_TASK_IN_QUEUE, or
- * PN_TASK_RUNNING if it is handed over), its context copied. slab is the caller's; what does not fit
- * its blocks comes from arena. NULL when out of memory. */
+ * PN_TASK_RUNNING if it is handed over), its context copied. slab is the caller's; what does not
+ * fit its blocks comes from arena. NULL when out of memory. */
 struct pinion_task *pn_task_create(const struct pinion_call *call, enum pn_task_kind kind,
                                    uintptr_t state, struct pn_slab *slab,
                                    struct pinion_arena *arena);
@@ -105,20 +108,20 @@ struct pinion_task *pn_task_create(const struct pinion_call *call, enum pn_task_
 /* Frees a task. mine: the caller's slab or NULL. */
 void pn_task_destroy(struct pinion_task *task, struct pn_slab *mine);
 
-/* Runs call in the caller, as part of the task that runs here. result: where its result goes, or NULL
- * to discard it. Waits for memory where a discarded result of over 16 KiB needs some and there is
- * none. */
+/* Runs call in the caller, as part of the task that runs here. result: where its result goes, or
+ * NULL to discard it. Waits for memory where a discarded result of over 16 KiB needs some and there
+ * is none. */
 void pn_call_run(const struct pinion_call *call, void *result);
 
 /* Runs the function of a task that the caller has taken or claimed. */
 void pn_task_run(struct pinion_task *task);
 
-/* Makes the state DONE and signals who waits. The task may be gone when this returns. For a task that
- * was taken from a queue or handed over. */
+/* Makes the state DONE and signals who waits. The task may be gone when this returns. For a task
+ * that was taken from a queue or handed over. */
 void pn_task_finish(struct pinion_task *task);
 
-/* What came out of a queue: true and it is the caller's to run, or false, it was claimed by an await
- * (freed here if the future is consumed). mine: the caller's slab or NULL. */
+/* What came out of a queue: true and it is the caller's to run, or false, it was claimed by an
+ * await (freed here if the future is consumed). mine: the caller's slab or NULL. */
 bool pn_task_take(struct pinion_task *task, struct pn_slab *mine);
 
 /* Claims a task that nobody has taken: true and it is the caller's to run. */
@@ -127,8 +130,9 @@ static inline bool pn_task_claim(struct pinion_task *task)
     uintptr_t seen = pn_load_relaxed(&task->state);
     if (seen != (PN_TASK_QUEUED | PN_TASK_IN_QUEUE))
         return false;
-    /* Acquire: the closure's content, pairs with the release that queued it, which the future's holder
-     * usually did itself. Release is for the order of the whole word: pairs with pn_task_take. */
+    /* Acquire: the closure's content, pairs with the release that queued it, which the future's
+     * holder usually did itself. Release is for the order of the whole word: pairs with
+     * pn_task_take. */
     return pn_cas_acq_rel(&task->state, &seen, PN_TASK_RUNNING | PN_TASK_IN_QUEUE);
 }
 
@@ -142,8 +146,8 @@ static inline bool pn_task_is_done(struct pinion_task *task)
     return (pn_load_acquire(&task->state) & PN_TASK_PHASE) == PN_TASK_DONE;
 }
 
-/* Puts a waiter, or takes it out again, for the caller, who uses the future. add: false if the task is
- * done. remove: false if the runner has taken it, which signals it. */
+/* Puts a waiter, or takes it out again, for the caller, who uses the future. add: false if the task
+ * is done. remove: false if the runner has taken it, which signals it. */
 bool pn_task_add_waiter(struct pinion_task *task, struct pn_waiter *waiter);
 bool pn_task_remove_waiter(struct pinion_task *task, struct pn_waiter *waiter);
 

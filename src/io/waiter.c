@@ -70,8 +70,8 @@ bool pn_waiter_wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, 
     if (spin_ns > 0 && spin(waiter, fired, or_canceled, deadline, spin_ns))
         return true;
     while (!satisfied(waiter, fired, or_canceled, &seen)) {
-        /* Relaxed is enough: PARKED carries no data, and a signal between the load and here makes the
-         * exchange fail. */
+        /* Relaxed is enough: PARKED carries no data, and a signal between the load and here makes
+         * the exchange fail. */
         if (!(seen & PN_WAITER_PARKED) &&
             !pn_cas_relaxed(&waiter->word, &seen, seen | PN_WAITER_PARKED))
             continue;

@@ -2,8 +2,8 @@
  *
  * One wait of one thread or fiber: it lives on the stack of who waits, and others signal it.
  *
- * Not a lock and not a condition: whoever signals must be counted on to signal (see the users, task.h
- * and cancel.h), since the waiter may not leave while a signal is still owed to it.
+ * Not a lock and not a condition: whoever signals must be counted on to signal (see the users,
+ * task.h and cancel.h), since the waiter may not leave while a signal is still owed to it.
  */
 #ifndef PN_WAITER_H
 #define PN_WAITER_H
@@ -13,10 +13,10 @@
 #include <stdint.h>
 
 /* word: PN_WAITER_PARKED | PN_WAITER_CANCELED | n × PN_WAITER_FIRED
- *   PARKED    who waits sleeps, or is about to, and must be woken by the signal that clears the bit.
- *             Set by the waiter, cleared by whoever signals (or by the waiter that gives up).
- *   CANCELED  set once, by the canceler that took the waiter out of its task's cancel word; it is the
- *             last thing that it does to the waiter.
+ *   PARKED    who waits sleeps, or is about to, and must be woken by the signal that clears the
+ *             bit. Set by the waiter, cleared by whoever signals (or by the waiter that gives up).
+ *   CANCELED  set once, by the canceler that took the waiter out of its task's cancel word; it is
+ *             the last thing that it does to the waiter.
  *   FIRED     counted up by each thing waited for that took the waiter out of its slot; likewise.
  * Aligned so that a pointer to it leaves four bits free for the words that hold one. */
 #define PN_WAITER_PARKED   1u
@@ -28,20 +28,20 @@ struct pn_waiter {
     alignas(PN_WAITER_ALIGN) _Atomic uint32_t word;
     /* Written by the waiter before it is published, read by whoever signals. */
     void (*wake)(struct pn_waiter *); /* resumes a fiber that is parked; NULL: a thread, by futex */
-    void (*interrupt)(struct pn_waiter *); /* run by a canceler before it signals; NULL: nothing to do */
+    void (*interrupt)(struct pn_waiter *); /* run by a canceler before it signals; or NULL */
 };
 
 /* Makes a waiter for the calling thread or fiber. */
 void pn_waiter_init(struct pn_waiter *waiter);
 
-/* Adds PN_WAITER_FIRED or PN_WAITER_CANCELED and wakes who waits. Once the word is changed the waiter
- * may be gone, unless it is a parked fiber. Any thread. */
+/* Adds PN_WAITER_FIRED or PN_WAITER_CANCELED and wakes who waits. Once the word is changed the
+ * waiter may be gone, unless it is a parked fiber. Any thread. */
 void pn_waiter_signal(struct pn_waiter *waiter, uint32_t what);
 
 /* Waits until at least `fired` signals have come, or also, with or_canceled, until it was canceled.
- * False if the deadline (ns of CLOCK_MONOTONIC, INT64_MAX: none) passed before. Whatever the signalers
- * wrote before they signaled is visible after. A thread looks for spin_ns (INT64_MAX: for ever) before
- * it sleeps. */
+ * False if the deadline (ns of CLOCK_MONOTONIC, INT64_MAX: none) passed before. Whatever the
+ * signalers wrote before they signaled is visible after. A thread looks for spin_ns (INT64_MAX: for
+ * ever) before it sleeps. */
 bool pn_waiter_wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int64_t deadline,
                     int64_t spin_ns);
 

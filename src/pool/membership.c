@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Which worker is the calling thread? A list a thread, of the pools in which it has a slot: its own
- * pool, if it is a pool's thread, and those that it made. Entries of pools that are gone are told by
- * their id, and cleared away when the thread makes its next pool or exits.
+ * pool, if it is a pool's thread, and those that it made. Entries of pools that are gone are told
+ * by their id, and cleared away when the thread makes its next pool or exits.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -9,9 +9,9 @@
  *   membership.c  which worker a thread is
  *   stats.c       what others may know
  *
- * Terms: a *slot* is a struct pn_worker, which stays until the pool ends; the thread in it may change.
- * Base slots run async tasks, one a seat; a reserve slot runs the one task that it was handed; the
- * caller's slot is that of the thread that made the pool.
+ * Terms: a *slot* is a struct pn_worker, which stays until the pool ends; the thread in it may
+ * change. Base slots run async tasks, one a seat; a reserve slot runs the one task that it was
+ * handed; the caller's slot is that of the thread that made the pool.
  */
 #ifndef PN_POOL_H
 #define PN_POOL_H
@@ -54,16 +54,16 @@ struct pn_pool_node {
     _Atomic uint64_t injected;
 };
 
-/* What a reserve thread that wakes is to do. Written by who took it off the idle list, before signal
- * becomes SIGNALED; read and cleared by the thread after it saw that. */
+/* What a reserve thread that wakes is to do. Written by who took it off the idle list, before
+ * signal becomes SIGNALED; read and cleared by the thread after it saw that. */
 struct pn_command {
     struct pinion_task *task;        /* run this … */
     const struct pn_pool_node *node; /* … on this node's CPUs, or else */
     struct pn_worker *become;        /* go to this base slot, or else (both NULL) end */
 };
 
-/* signal: CALM -> SLEEPING (by the thread, before it sleeps) -> SIGNALED (by who wakes it) -> CALM (by
- * the thread). */
+/* signal: CALM -> SLEEPING (by the thread, before it sleeps) -> SIGNALED (by who wakes it) -> CALM
+ * (by the thread). */
 enum { PN_SIGNAL_CALM, PN_SIGNAL_SLEEPING, PN_SIGNAL_SIGNALED };
 
 struct pn_worker {
@@ -88,7 +88,7 @@ struct pn_worker {
     struct pn_worker *next; /* in one of the pool's lists of slots */
     bool has_thread;
     bool is_listed;  /* in pool->idle_reserves */
-    bool is_expiring; /* listed, and to end if nobody needs it for retire_after. Written by its thread */
+    bool is_expiring; /* listed, and ends if unused for retire_after. Written by its thread */
     bool is_retired; /* its thread is no longer counted, and about to end */
 
     /* Read back from the kernel by the thread, shown to others. */
@@ -100,8 +100,8 @@ struct pn_worker {
     alignas(PN_LINE_PAIR) struct pn_counters counters;
 };
 
-/* A thread of the pool, from before it is created until it is joined. In one of the two lists of the
- * pool, under its lock. */
+/* A thread of the pool, from before it is created until it is joined. In one of the two lists of
+ * the pool, under its lock. */
 struct pn_thread {
     pthread_t handle;
     struct pn_worker *first; /* the slot that it begins in */
@@ -128,7 +128,8 @@ struct pn_membership {
  *   idle_reserves: reserve slots whose thread has no task and no command
  *   listed is_expiring slots >= threads - capacity: a thread becomes surplus only by the end of a
  *   reservation, whose thread then expires; a reservation that takes an expiring one has raised the
- *   capacity; a seat takes one only where all idle ones expire, which are more than the surplus then
+ *   capacity; a seat takes one only where all idle ones expire, which are more than the surplus
+ *   then
  */
 struct pinion_pool {
     struct pinion_io io;
@@ -235,8 +236,8 @@ bool pn_pool_grow(struct pinion_pool *pool);
  * -EAGAIN or -ENOMEM, and then nothing of it remains. */
 int pn_pool_reserve_run(struct pinion_pool *pool, struct pinion_task *task,
                         const struct pn_pool_node *node);
-/* A reserve thread's task has run: its reservation ends, the thread is idle. False: the pool ends, and
- * the thread is to end. */
+/* A reserve thread's task has run: its reservation ends, the thread is idle. False: the pool ends,
+ * and the thread is to end. */
 bool pn_pool_reserve_ended(struct pn_worker *worker);
 /* An idle reserve thread has waited long enough: true if it is surplus and is to end now. */
 bool pn_pool_retire(struct pn_worker *worker);
@@ -253,7 +254,8 @@ struct pn_worker *pn_membership_own(void);
 void pn_membership_enter(struct pn_membership *entry, struct pn_worker *worker);
 void pn_membership_move(struct pn_membership *entry, struct pn_worker *worker);
 void pn_membership_leave(void);
-/* Gives the calling thread the caller's slot of a new pool, and registers the pool. 0 or -ENOMEM. */
+/* Gives the calling thread the caller's slot of a new pool, and registers the pool. 0 or
+ * -ENOMEM. */
 int pn_membership_register(struct pinion_pool *pool);
 /* The pool ends: no thread that exits looks at it any more. */
 void pn_membership_unregister(struct pinion_pool *pool);

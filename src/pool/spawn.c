@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The interface's calls on a pool: where a new task goes. Here is the one place that queues, and the
- * one that wakes.
+ * The interface's calls on a pool: where a new task goes. Here is the one place that queues, and
+ * the one that wakes.
  */
 #include <errno.h>
 #include <sched.h>
@@ -11,8 +11,8 @@
 #include "slab.h"
 
 /* So many entries in a worker's deque are enough work for thieves; more are run in place, which is
- * where they would be run in the end. An outside thread's limit is for the whole pool: what it queues
- * is all that the workers get. */
+ * where they would be run in the end. An outside thread's limit is for the whole pool: what it
+ * queues is all that the workers get. */
 #define ENOUGH_QUEUED 8
 #define LANE_LIMIT    65536
 
@@ -196,7 +196,8 @@ static int pool_spawn(struct pinion_io *io, const struct pinion_call *call, enum
     return 0;
 }
 
-/* Entries that were claimed are in the way of the owner's later pops: takes the youngest ones out. */
+/* Entries that were claimed are in the way of the owner's later pops: takes the youngest ones
+ * out. */
 static void sweep_tombstones(struct pn_worker *worker)
 {
     struct pinion_task *task;

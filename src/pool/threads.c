@@ -2,9 +2,9 @@
  *
  * Threads come and go: the capacity rule, whose invariants stand at struct pinion_pool.
  *
- * A thread is counted (threads) in the same step that looks whether there is room for it, and created
- * outside the lock; if that fails it is uncounted. There is always room for a reserved task: without an
- * idle reserve thread, threads <= base_taken + (parallel_count - 1) < capacity.
+ * A thread is counted (threads) in the same step that looks whether there is room for it, and
+ * created outside the lock; if that fails it is uncounted. There is always room for a reserved
+ * task: without an idle reserve thread, threads <= base_taken + (parallel_count - 1) < capacity.
  */
 #include <errno.h>
 #include <limits.h>
@@ -51,9 +51,9 @@ static void thread_unlink_locked(struct pn_thread *thread)
         thread->next->link = thread->link;
 }
 
-/* The idle reserve thread to use: one that already is on the node, else the one that has been idle for
- * the shortest time. For a seat, which leaves the surplus as it is, one that stays if there is one: at
- * least as many idle threads as are surplus must be there to end. NULL if there is none. */
+/* The idle reserve thread to use: one that already is on the node, else the one that has been idle
+ * for the shortest time. For a seat, which leaves the surplus as it is, one that stays if there is
+ * one: at least as many idle threads as are surplus must be there to end. NULL if there is none. */
 static struct pn_worker *take_idle_locked(struct pinion_pool *pool,
                                           const struct pn_pool_node *node, bool for_seat)
 {
@@ -157,8 +157,8 @@ static void reap(struct pinion_pool *pool)
     }
 }
 
-/* Starts the thread of a slot that was counted in threads and starting. What it is to do first stands
- * in the slot. */
+/* Starts the thread of a slot that was counted in threads and starting. What it is to do first
+ * stands in the slot. */
 static int start_thread(struct pn_worker *worker)
 {
     struct pinion_pool *pool = worker->pool;
@@ -208,8 +208,8 @@ static struct pn_worker *free_base_slot(struct pinion_pool *pool)
     return slot;
 }
 
-/* Gives the slot an idle reserve thread, or counts a new one: then *is_new. False if there may be none
- * (the pool ends). */
+/* Gives the slot an idle reserve thread, or counts a new one: then *is_new. False if there may be
+ * none (the pool ends). */
 static bool seat_locked(struct pn_worker *slot, bool *is_new)
 {
     struct pinion_pool *pool = slot->pool;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the threads of a pool do: a base worker looks for async tasks, a reserve thread runs what it is
- * handed.
+ * What the threads of a pool do: a base worker looks for async tasks, a reserve thread runs what it
+ * is handed.
  */
 #include <errno.h>
 #include <limits.h>
@@ -325,7 +325,8 @@ static void sleep_for_work(struct pn_worker *worker)
         pn_count(&worker->counters.parked, 1);
         (void)sleep_until_signaled(worker, INT64_MAX);
     }
-    /* A signal that comes after this, from who picked this worker meanwhile, wakes it once in vain. */
+    /* A signal that comes after this, from who picked this worker meanwhile, wakes it once in
+     * vain. */
     calm(worker);
     (void)pn_idle_rise(&pool->idle, worker->index);
 }
@@ -402,8 +403,8 @@ static bool wait_for_command(struct pn_worker *worker)
     }
 }
 
-/* Base workers of a pool that ends stay while there is work, not while there may be: what the task of
- * this thread queued last, they may have left behind. */
+/* Base workers of a pool that ends stay while there is work, not while there may be: what the task
+ * of this thread queued last, they may have left behind. */
 static void run_the_rest(struct pn_worker *worker)
 {
     struct pinion_task *task;

@@ -82,8 +82,8 @@ bool pn_deque_push(struct pn_deque *deque, struct pinion_task *task, bool may_gr
             return false;
     }
     pn_store_relaxed(slot(ring, bottom), task);
-    /* Release in it: slot and task, pairs with the load of bottom in pn_deque_steal. The total order
-     * of it: against the look for sleepers that follows every push (idle.h). */
+    /* Release in it: slot and task, pairs with the load of bottom in pn_deque_steal. The total
+     * order of it: against the look for sleepers that follows every push (idle.h). */
     pn_store_seq_cst(&deque->bottom, bottom + 1);
     return true;
 }
@@ -92,8 +92,8 @@ struct pinion_task *pn_deque_pop(struct pn_deque *deque)
 {
     const int64_t bottom = pn_load_relaxed(&deque->bottom) - 1;
     struct pn_deque_ring *ring = pn_load_relaxed(&deque->ring);
-    /* Take bottom first, then look at top; a thief looks at top first, then at bottom. All four are in
-     * one total order, so at least one of the two sees the other. */
+    /* Take bottom first, then look at top; a thief looks at top first, then at bottom. All four are
+     * in one total order, so at least one of the two sees the other. */
     pn_store_seq_cst(&deque->bottom, bottom);
     int64_t top = pn_load_seq_cst(&deque->top);
     if (top > bottom) { /* empty: back to what it was; nothing is published by it */

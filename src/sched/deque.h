@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * A worker's queue of tasks: its owner pushes and pops at the bottom, thieves take the oldest from the
- * top. After Chase and Lev (SPAA 2005) in the C11 form of Lê, Pop, Cohen and Zappa Nardelli (PPoPP
- * 2013), with sequentially consistent accesses in place of their fences, which ThreadSanitizer does
- * not see.
+ * A worker's queue of tasks: its owner pushes and pops at the bottom, thieves take the oldest from
+ * the top. After Chase and Lev (SPAA 2005) in the C11 form of Lê, Pop, Cohen and Zappa Nardelli
+ * (PPoPP 2013), with sequentially consistent accesses in place of their fences, which
+ * ThreadSanitizer does not see.
  *
- * It holds pointers, not tasks: what a task's future has claimed stands in it as a tombstone until it
- * is taken out (pn_task_take tells).
+ * It holds pointers, not tasks: what a task's future has claimed stands in it as a tombstone until
+ * it is taken out (pn_task_take tells).
  */
 #ifndef PN_DEQUE_H
 #define PN_DEQUE_H
@@ -23,8 +23,8 @@ struct pn_deque_ring;
 
 /* Invariants: top <= bottom + 1, and bottom - top <= ring's size; slots [top, bottom) hold what was
  * pushed. Both only count up (2^63 pushes do not happen) but for the one step back of a pop. A ring
- * that was outgrown is kept until fini, since a thief may be reading it; its slots are as they were.
- * Progress: push and pop are wait-free, steal is lock-free. */
+ * that was outgrown is kept until fini, since a thief may be reading it; its slots are as they
+ * were. Progress: push and pop are wait-free, steal is lock-free. */
 struct pn_deque {
     /* Written by thieves, and by the owner for the last entry. */
     alignas(PN_LINE_PAIR) _Atomic int64_t top;
@@ -54,8 +54,8 @@ struct pinion_task *pn_deque_steal(struct pn_deque *deque, bool *lost);
 /* Anyone: how many entries there are, tombstones too; at once out of date. */
 static inline size_t pn_deque_count(const struct pn_deque *deque)
 {
-    /* Sequentially consistent: who is about to sleep looks here after saying so, who pushed looks for
-     * sleepers after pushing (idle.h). */
+    /* Sequentially consistent: who is about to sleep looks here after saying so, who pushed looks
+     * for sleepers after pushing (idle.h). */
     const int64_t bottom = pn_load_seq_cst(&deque->bottom);
     const int64_t top = pn_load_seq_cst(&deque->top);
     return bottom > top ? (size_t)(bottom - top) : 0;

@@ -2,9 +2,9 @@
  *
  * Which workers sleep, and how many look for work: who to wake, and whether to.
  *
- * Whoever queues a task then asks for a worker (pn_idle_pick), which is given only if nobody is already
- * looking: a searcher finds the task, and the last searcher that finds one asks for the next worker.
- * Nothing is lost, by one total order of sequentially consistent accesses:
+ * Whoever queues a task then asks for a worker (pn_idle_pick), which is given only if nobody is
+ * already looking: a searcher finds the task, and the last searcher that finds one asks for the
+ * next worker. Nothing is lost, by one total order of sequentially consistent accesses:
  *
  *   who queues:  writes the queue  |  reads searching, then sleeping, then the bits
  *   who sleeps:  writes its bit, sleeping and searching  |  reads every queue
@@ -23,8 +23,8 @@
 struct pn_neighbors;
 
 /* bits: one a worker, set by it when it goes to sleep, cleared by whoever wakes it or by itself.
- * sleeping: at least the number of set bits at any moment that a bit stays set; searching: workers that
- * are awake without a task, those just woken included. Lock-free. */
+ * sleeping: at least the number of set bits at any moment that a bit stays set; searching: workers
+ * that are awake without a task, those just woken included. Lock-free. */
 struct pn_idle {
     unsigned workers;
     _Atomic uint64_t *bits;
@@ -44,8 +44,8 @@ static inline bool pn_idle_is_hungry(const struct pn_idle *idle)
     return pn_load_relaxed(&idle->sleeping) || pn_load_relaxed(&idle->searching);
 }
 
-/* After queueing: the worker to wake, the nearest by the neighbors given, now counted as searching and no longer
- * asleep; or PN_IDLE_NONE_NEEDED, or PN_IDLE_NONE_ASLEEP. Any thread. */
+/* After queueing: the worker to wake, the nearest by the neighbors given, now counted as searching
+ * and no longer asleep; or PN_IDLE_NONE_NEEDED, or PN_IDLE_NONE_ASLEEP. Any thread. */
 int pn_idle_pick(struct pn_idle *idle, const struct pn_neighbors *neighbors);
 
 /* A worker begins to search. */
@@ -64,7 +64,8 @@ static inline bool pn_idle_found(struct pn_idle *idle)
  * pn_idle_rise says before it looks for work again. */
 void pn_idle_lie_down(struct pn_idle *idle, unsigned worker);
 
-/* It does not sleep any more; it searches. True if it rose by itself, false if it had been picked. */
+/* It does not sleep any more; it searches. True if it rose by itself, false if it had been
+ * picked. */
 bool pn_idle_rise(struct pn_idle *idle, unsigned worker);
 
 #endif

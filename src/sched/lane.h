@@ -14,8 +14,8 @@
 
 struct pinion_task;
 
-/* count == length of the list head … tail; changed under the lock, read by anyone. A task in a lane is
- * linked by its next. Blocking, for as long as a link or two are written. */
+/* count == length of the list head … tail; changed under the lock, read by anyone. A task in a lane
+ * is linked by its next. Blocking, for as long as a link or two are written. */
 struct pn_lane {
     alignas(PN_LINE_PAIR) _Atomic size_t count;
     pthread_mutex_t lock;
@@ -31,7 +31,8 @@ void pn_lane_push(struct pn_lane *lane, struct pinion_task *task);
 /* Takes the oldest, NULL if there is none. Any thread; takes no lock if it is seen to be empty. */
 struct pinion_task *pn_lane_pop(struct pn_lane *lane);
 
-/* How many there are, tombstones too; at once out of date. As pn_deque_count, for the same reason. */
+/* How many there are, tombstones too; at once out of date. As pn_deque_count, for the same
+ * reason. */
 static inline size_t pn_lane_count(const struct pn_lane *lane)
 {
     return pn_load_seq_cst(&lane->count);

@@ -100,7 +100,8 @@ struct pn_neighbors *pn_neighbors_make(const struct pn_node_distances *distances
                                const struct pn_place *places, unsigned count,
                                const struct pn_place *from, unsigned start)
 {
-    struct pn_neighbors *neighbors = malloc(sizeof *neighbors + count * sizeof neighbors->entries[0]);
+    struct pn_neighbors *neighbors =
+        malloc(sizeof *neighbors + count * sizeof neighbors->entries[0]);
     struct sortable *sorted = malloc((count + 1) * sizeof sorted[0]);
     if (!neighbors || !sorted) {
         free(neighbors);
@@ -125,8 +126,9 @@ static void next_group(struct pn_neighbor_walk *walk)
 {
     const struct pn_neighbors *neighbors = walk->neighbors;
     walk->group_begin = walk->group_end;
+    const struct pn_neighbor *entries = neighbors->entries;
     while (walk->group_end < neighbors->count &&
-           neighbors->entries[walk->group_end].distance == neighbors->entries[walk->group_begin].distance)
+           entries[walk->group_end].distance == entries[walk->group_begin].distance)
         walk->group_end++;
 }
 
@@ -143,7 +145,8 @@ bool pn_neighbor_next(struct pn_neighbor_walk *walk, unsigned workers, unsigned 
     while (walk->group_begin < neighbors->count) {
         const unsigned size = walk->group_end - walk->group_begin;
         const unsigned turned = walk->group_begin + (walk->entry + walk->skip % size) % size;
-        const uint64_t index = neighbors->entries[turned].place + (uint64_t)walk->wrap * neighbors->count;
+        const uint64_t index =
+            neighbors->entries[turned].place + (uint64_t)walk->wrap * neighbors->count;
         if (index < workers) {
             walk->wrap++;
             *worker = (unsigned)index;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * In which order a worker looks at the others: by distance. The same order serves to wake them: who is
- * nearest to a new task is who looks there first.
+ * In which order a worker looks at the others: by distance. The same order serves to wake them: who
+ * is nearest to a new task is who looks there first.
  *
- * Workers share a machine's seats: where there are more workers than seats, worker i sits where worker
- * i % seats does. So an order lists places (seats), and a walk over it gives every worker of a place.
+ * Workers share a machine's seats: where there are more workers than seats, worker i sits where
+ * worker i % seats does. So an order lists places (seats), and a walk over it gives every worker of
+ * a place.
  */
 #ifndef PN_NEIGHBORS_H
 #define PN_NEIGHBORS_H
@@ -48,7 +49,8 @@ int pn_node_distances_init(struct pn_node_distances *distances,
 void pn_node_distances_fini(struct pn_node_distances *distances);
 
 /* All places, nearest to `from` first, those equally near in the order of their numbers from
- * `start` on, so that workers do not all begin with the same one. NULL when out of memory; free() it. */
+ * `start` on, so that workers do not all begin with the same one. NULL when out of memory; free()
+ * it. */
 struct pn_neighbors *pn_neighbors_make(const struct pn_node_distances *distances,
                                const struct pn_place *places, unsigned count,
                                const struct pn_place *from, unsigned start);

@@ -11,8 +11,8 @@
 /* PINION_CPUS, NULL if it is unset or empty. */
 const char *pn_settings_cpus(void);
 
-/* Fills what is still zero in *plan and *idle from PINION_PLACE, PINION_SLICE and PINION_IDLE. 0, or
- * -EINVAL with the error's detail if one of them does not parse, also where the field is set. */
+/* Fills what is still zero in *plan and *idle from PINION_PLACE, PINION_SLICE and PINION_IDLE. 0,
+ * or -EINVAL with the error's detail if one of them does not parse, also where the field is set. */
 int pn_settings_read(struct pinion_plan_options *plan, enum pinion_idle *idle);
 
 /* "adaptive", "park" or "poll". */

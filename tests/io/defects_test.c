@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * Defects that the design which pinion took its interface from had at first, each as a test that fails
- * where pinion has it too. They are known by their numbers in our notes on that design.
+ * Defects that the design which pinion took its interface from had at first, each as a test that
+ * fails where pinion has it too. They are known by their numbers in our notes on that design.
  *
- * Tested elsewhere: B.3 is documentation. B.12 and B.26 (a failed spawn counts up capacity; is told as
- * another error) need injected failures, B.14 and B.15 (surplus threads stay; threads start while others
- * are idle) the capacity rule: tests/pool. B.22 (an order too weak in the finisher) shows under
- * ThreadSanitizer in the suite's select_races_the_ends_of_its_tasks.
- * Not yet, since what they are about is not written: B.4 to B.8 (queues, conditions, close), B.18 and
- * B.19 (signals that interrupt system calls), B.20 as far as mutexes, conditions and queues go, B.28
- * (condition and sleep), B.29 (the signal's disposition).
- * Cannot be: B.2 (a public function that never compiled) as long as anything is tested; B.25 (a CPU
- * count that is an error): cpu_count is a number of at least 1.
+ * Tested elsewhere: B.3 is documentation. B.12 and B.26 (a failed spawn counts up capacity; is told
+ * as another error) need injected failures, B.14 and B.15 (surplus threads stay; threads start
+ * while others are idle) the capacity rule: tests/pool. B.22 (an order too weak in the finisher)
+ * shows under ThreadSanitizer in the suite's select_races_the_ends_of_its_tasks. Not yet, since
+ * what they are about is not written: B.4 to B.8 (queues, conditions, close), B.18 and B.19
+ * (signals that interrupt system calls), B.20 as far as mutexes, conditions and queues go, B.28
+ * (condition and sleep), B.29 (the signal's disposition). Cannot be: B.2 (a public function that
+ * never compiled) as long as anything is tested; B.25 (a CPU count that is an error): cpu_count is
+ * a number of at least 1.
  */
 #include <errno.h>
 #include <sched.h>
@@ -86,8 +86,8 @@ PINION_TASK(int, wait_until, (const _Atomic int *, value), (int, n))
 
 PINION_TASK(int, step, (_Atomic int *, value)) { return atomic_fetch_add(value, 1) + 1; }
 
-/* B.1: concurrent had no way to say that it failed: a failure looked like a future whose result is in
- * place, and await gave bytes that nobody wrote. */
+/* B.1: concurrent had no way to say that it failed: a failure looked like a future whose result is
+ * in place, and await gave bytes that nobody wrote. */
 static void a_concurrent_task_that_could_not_start_is_an_error_and_not_a_result(void **state)
 {
     const struct pinion_pool_options options = {.cpu_count = 2, .max_parallel = 1};
@@ -113,8 +113,8 @@ static void a_concurrent_task_that_could_not_start_is_an_error_and_not_a_result(
     destroy_pool();
 }
 
-/* B.9: with one CPU the capacity is 0: async queued the task all the same, no thread came, and await
- * waited for ever; a detached task never ran, and its memory leaked. */
+/* B.9: with one CPU the capacity is 0: async queued the task all the same, no thread came, and
+ * await waited for ever; a detached task never ran, and its memory leaked. */
 static void on_one_cpu_async_and_detached_tasks_run(void **state)
 {
     (void)state;
@@ -156,8 +156,8 @@ static void parents_that_fill_all_workers_do_not_starve_their_children(void **st
     }
 }
 
-/* B.11: the worker looked at the task's kind after it had run it: a detached task was freed by then, an
- * awaited one might be, and a wrong answer counted the parallel tasks below 0. */
+/* B.11: the worker looked at the task's kind after it had run it: a detached task was freed by
+ * then, an awaited one might be, and a wrong answer counted the parallel tasks below 0. */
 static void a_worker_does_not_look_at_a_task_that_it_finished(void **state)
 {
     (void)state;
@@ -179,9 +179,9 @@ static void a_worker_does_not_look_at_a_task_that_it_finished(void **state)
     assert_int_equal(atomic_load(&count), 2 * ROUNDS(2000) + (ROUNDS(2000) + 15) / 16);
 }
 
-/* B.13: threads were interchangeable, and only their number was looked at: (1) a thread left over from a
- * parallel task that ended counted for the next one, although an async task had settled on it, and
- * waited for just that next one. */
+/* B.13: threads were interchangeable, and only their number was looked at: (1) a thread left over
+ * from a parallel task that ended counted for the next one, although an async task had settled on
+ * it, and waited for just that next one. */
 static void a_parallel_task_gets_a_thread_although_one_is_left_that_is_busy(void **state)
 {
     (void)state;
@@ -203,8 +203,8 @@ static void a_parallel_task_gets_a_thread_although_one_is_left_that_is_busy(void
     }
 }
 
-/* (2): a thread that was made for the parallel task took the youngest task of the queue instead, which
- * waited for the parallel one. */
+/* (2): a thread that was made for the parallel task took the youngest task of the queue instead,
+ * which waited for the parallel one. */
 static void a_parallel_task_is_not_overtaken_by_async_tasks_that_wait_for_it(void **state)
 {
     (void)state;
@@ -245,8 +245,8 @@ static void the_oldest_task_does_not_starve_under_a_steady_load(void **state)
     destroy_pool();
 }
 
-/* B.17: a task that was canceled before it started was skipped: its result was whatever lay there, what
- * its context owned leaked, and a select on it never woke. */
+/* B.17: a task that was canceled before it started was skipped: its result was whatever lay there,
+ * what its context owned leaked, and a select on it never woke. */
 PINION_TASK(int, release, (int *, owned))
 {
     free(owned);
@@ -274,8 +274,8 @@ static void a_task_canceled_before_its_start_releases_what_it_owns_and_has_a_res
     destroy_pool();
 }
 
-/* B.20, as far as there is something to wait for: a cancel did not reach a task that waited in select or
- * await, and await did not pass it on. */
+/* B.20, as far as there is something to wait for: a cancel did not reach a task that waited in
+ * select or await, and await did not pass it on. */
 PINION_TASK(int, until_canceled, (struct pinion_io *, through), (_Atomic int *, inside))
 {
     atomic_fetch_add(inside, 1);
@@ -316,8 +316,8 @@ static void a_cancel_reaches_tasks_that_wait_in_select_and_await(void **state)
     destroy_pool();
 }
 
-/* B.21: select overwrote a task's "done" with its own mark. Two that ended during one select: the second
- * could not be selected or awaited any more. */
+/* B.21: select overwrote a task's "done" with its own mark. Two that ended during one select: the
+ * second could not be selected or awaited any more. */
 static void two_that_end_during_one_select_can_both_be_selected_after(void **state)
 {
     (void)state;
@@ -346,8 +346,8 @@ static void two_that_end_during_one_select_can_both_be_selected_after(void **sta
     destroy_pool();
 }
 
-/* B.23: a task's block was aligned as its header, and offsets were counted from 0: a context or result
- * that asks for more lay askew. */
+/* B.23: a task's block was aligned as its header, and offsets were counted from 0: a context or
+ * result that asks for more lay askew. */
 static void aligned_start(const void *context, void *result)
 {
     *(unsigned char *)result =
@@ -373,8 +373,8 @@ static void over_aligned_contexts_and_results_are_aligned(void **state)
     destroy_pool();
 }
 
-/* B.24: the end of the pool raced with tasks that make tasks: a thread might be added to the list while
- * it was walked, and a worker that had seen an empty queue was gone when a child came. */
+/* B.24: the end of the pool raced with tasks that make tasks: a thread might be added to the list
+ * while it was walked, and a worker that had seen an empty queue was gone when a child came. */
 PINION_TASK(void, breed, (struct pinion_io *, through), (int, depth))
 {
     atomic_fetch_add(&count, 1);
@@ -402,8 +402,8 @@ static void tasks_may_make_tasks_while_the_pool_is_destroyed(void **state)
     }
 }
 
-/* So does one that runs on a reserved thread, whose future is never consumed. What it has queued when
- * it ends is moved to another queue, while the last worker looks whether there is any left. */
+/* So does one that runs on a reserved thread, whose future is never consumed. What it has queued
+ * when it ends is moved to another queue, while the last worker looks whether there is any left. */
 PINION_TASK(void, breed_late, (struct pinion_io *, through), (_Atomic int *, go))
 {
     for (int i = 0; i < 5; i++)
@@ -436,7 +436,8 @@ static void what_a_reserved_task_queued_runs_though_it_ends_with_the_pool(void *
     }
 }
 
-/* B.27: once canceled, a task's every later call failed, so that it could not clean up after itself. */
+/* B.27: once canceled, a task's every later call failed, so that it could not clean up after
+ * itself. */
 PINION_TASK(int, clean_up, (struct pinion_io *, through), (_Atomic int *, inside))
 {
     atomic_fetch_add(inside, 1);
@@ -465,8 +466,9 @@ static void a_task_that_was_canceled_can_clean_up(void **state)
     destroy_pool();
 }
 
-/* B.30: an assertion did part of the work, which a release build leaves out: this file also runs with
- * assertions off, in release builds; here is what did depend on it, a task taken back from the queue. */
+/* B.30: an assertion did part of the work, which a release build leaves out: this file also runs
+ * with assertions off, in release builds; here is what did depend on it, a task taken back from the
+ * queue. */
 static void a_task_that_is_taken_back_from_the_queue_is_not_in_it_any_more(void **state)
 {
     struct pinion_pool_stats stats;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The thread rule: capacity == cpu_count - 1 + parallel_count at every moment, threads come lazily and
- * only while there are fewer than capacity.
+ * The thread rule: capacity == cpu_count - 1 + parallel_count at every moment, threads come lazily
+ * and only while there are fewer than capacity.
  */
 #include "support.h"
 

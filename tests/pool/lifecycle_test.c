@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Making and ending pools: what was queued runs, what is detached is waited for, nothing is left over,
- * whoever makes and destroys.
+ * Making and ending pools: what was queued runs, what is detached is waited for, nothing is left
+ * over, whoever makes and destroys.
  */
 #include "support.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reserve threads: a parallel or concurrent task has one to itself; when it ends the thread is kept,
- * becomes a base worker where a seat is free, or ends when it is surplus for long enough.
+ * Reserve threads: a parallel or concurrent task has one to itself; when it ends the thread is
+ * kept, becomes a base worker where a seat is free, or ends when it is surplus for long enough.
  */
 #include "support.h"
 

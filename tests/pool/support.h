@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the pool's tests share: gates that hold tasks, bounded polling, and a look at what the kernel
- * says of this process. Tasks run on other threads, where cmocka's assertions must not be used: there
- * the checks are `must` and `wait_until`, which end the program.
+ * What the pool's tests share: gates that hold tasks, bounded polling, and a look at what the
+ * kernel says of this process. Tasks run on other threads, where cmocka's assertions must not be
+ * used: there the checks are `must` and `wait_until`, which end the program.
  */
 #ifndef TESTS_POOL_SUPPORT_H
 #define TESTS_POOL_SUPPORT_H

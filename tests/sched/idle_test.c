@@ -16,7 +16,8 @@
 /* Neighbors in the order of their numbers, each farther than the one before. */
 static struct pn_neighbors *in_a_row(unsigned count, bool is_backwards)
 {
-    struct pn_neighbors *neighbors = malloc(sizeof *neighbors + count * sizeof neighbors->entries[0]);
+    struct pn_neighbors *neighbors =
+        malloc(sizeof *neighbors + count * sizeof neighbors->entries[0]);
     assert_non_null(neighbors);
     neighbors->count = count;
     for (unsigned i = 0; i < count; i++)
@@ -203,8 +204,8 @@ static void *produce(void *argument)
     return NULL;
 }
 
-/* True when all is done. With every queue empty of takers a lost wake-up shows as a queue that is not
- * empty while all workers sleep for good. */
+/* True when all is done. With every queue empty of takers a lost wake-up shows as a queue that is
+ * not empty while all workers sleep for good. */
 static bool ends(int wanted)
 {
     struct timespec begin, now;
