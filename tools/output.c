@@ -131,7 +131,9 @@ const char *bytes_text(uint64_t bytes, char buffer[16])
         unit++;
     }
     const int digits = unit == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-    (void)snprintf(buffer, 16, "%.*f %s", digits, value, units[unit]);
+    char text[400]; /* as long as a double can be, as far as the compiler knows */
+    (void)snprintf(text, sizeof text, "%.*f %s", digits, value, units[unit]);
+    (void)snprintf(buffer, 16, "%.15s", text);
     return buffer;
 }
 

@@ -161,7 +161,7 @@ static void run_discarding(const struct pinion_call *call)
 
 /* Whether what the function is handed has the alignment that the call names: "uncopied" only
  * then. */
-static bool is_aligned(const void *pointer, size_t align)
+static PINION_UNUSED bool is_aligned(const void *pointer, size_t align)
 {
     return ((uintptr_t)pointer & (align_or_default(align) - 1)) == 0;
 }

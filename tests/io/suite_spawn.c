@@ -212,7 +212,8 @@ static void must_not_run(const void *context, void *result)
 {
     (void)context;
     (void)result;
-    EXPECT(!"a call that failed has run");
+    const bool has_run = true; /* a call that failed */
+    EXPECT(!has_run);
 }
 
 static void fails(struct suite *suite, const struct pinion_call *call, int error)

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A small workload in which the n-th allocation fails, or the n-th and all after it, and in which
+ * the k-th thread can't be had: for every n and k that it reaches. Whatever fails, no task is lost
+ * or run twice, the counters are right, and the errors are those that the headers name. Leaks are
+ * found by the address sanitizer's build.
+ *
+ * The library is linked statically here, and its calls are diverted by the linker (--wrap).
+ */
+#include "support.h"
+
+#include <sys/mman.h>
+
+/* What is left to go well before a failure; negative: nothing fails. */
+static _Atomic long allocations_left = -1, threads_left = -1;
+static _Atomic bool all_after;
+static _Atomic unsigned failures;
+
+static bool is_to_fail(_Atomic long *left)
+{
+    long seen = atomic_load(left);
+    do {
+        if (seen < 0 || (seen == 0 && atomic_load(&failures) && !atomic_load(&all_after)))
+            return false;
+    } while (seen > 0 && !atomic_compare_exchange_weak(left, &seen, seen - 1));
+    if (seen != 0)
+        return false;
+    atomic_fetch_add(&failures, 1);
+    return true;
+}
+
+#define FAILING(type, name, parameters, arguments, failed)                                         \
+    type __real_##name parameters;                                                                 \
+    type __wrap_##name parameters;                                                                 \
+    type __wrap_##name parameters                                                                  \
+    {                                                                                              \
+        if (is_to_fail(&allocations_left)) {                                                       \
+            errno = ENOMEM;                                                                        \
+            return failed;                                                                         \
+        }                                                                                          \
+        return __real_##name arguments;                                                            \
+    }
+
+FAILING(void *, malloc, (size_t size), (size), NULL)
+FAILING(void *, calloc, (size_t count, size_t size), (count, size), NULL)
+FAILING(void *, realloc, (void *pointer, size_t size), (pointer, size), NULL)
+FAILING(void *, aligned_alloc, (size_t align, size_t size), (align, size), NULL)
+#ifdef WITH_JEMALLOC
+FAILING(void *, mallocx, (size_t size, int flags), (size, flags), NULL)
+#endif
+FAILING(void *, mmap64,
+        (void *address, size_t length, int protection, int flags, int file, off_t offset),
+        (address, length, protection, flags, file, offset), MAP_FAILED)
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *argument)
+{
+    if (is_to_fail(&threads_left))
+        return EAGAIN;
+    return __real_pthread_create(thread, attributes, start, argument);
+}
+
+/* ---- the workload ---- */
+
+enum { SMALL = 24, LARGE = 4, RESERVED = 3, DETACHED = 4, NESTED = 3 };
+
+static struct pinion_topology *topology;
+static atomic_uint small_runs, large_runs, reserved_runs, nested_runs, detached_runs;
+
+PINION_TASK(int, small, (struct pinion_io *, io), (int, i))
+{
+    atomic_fetch_add(&small_runs, 1);
+    struct count_up_future futures[NESTED];
+    for (int n = 0; n < NESTED; n++)
+        futures[n] = count_up_async(io, &nested_runs);
+    for (int n = 0; n < NESTED; n++)
+        count_up_await(io, &futures[n]);
+    return i + 1;
+}
+
+/* Too large for a slab's block. */
+struct block {
+    unsigned char bytes[3000];
+};
+
+PINION_TASK(struct block, large, (struct block, block))
+{
+    atomic_fetch_add(&large_runs, 1);
+    block.bytes[0]++;
+    return block;
+}
+
+PINION_TASK(int, reserved, (struct pinion_io *, io), (int, i))
+{
+    struct small_future future = small_async(io, io, i);
+    atomic_fetch_add(&reserved_runs, 1);
+    return small_await(io, &future);
+}
+
+/* The reserved tasks that were accepted. */
+static unsigned run_reserved(struct pinion_io *io)
+{
+    struct reserved_future futures[2 * RESERVED];
+    int indices[2 * RESERVED];
+    unsigned accepted = 0;
+    for (int i = 0; i < 2 * RESERVED; i++) {
+        struct reserved_future future = {.future = {(struct pinion_task *)&accepted}};
+        const int error = i % 2 ? reserved_parallel(io, &future, io, i)
+                                : reserved_concurrent(io, &future, io, i);
+        if (error) {
+            must(error == -ENOMEM || error == -EAGAIN);
+            must(future.future.task == (struct pinion_task *)&accepted);
+            must(*pinion_error_detail());
+            continue;
+        }
+        indices[accepted] = i;
+        futures[accepted++] = future;
+    }
+    for (unsigned i = 0; i < accepted; i++)
+        must(reserved_await(io, &futures[i]) == indices[i] + 1);
+    return accepted;
+}
+
+static void run_async(struct pinion_io *io)
+{
+    struct small_future small_futures[SMALL];
+    struct large_future large_futures[LARGE];
+    struct pinion_future *selected[SMALL];
+    for (int i = 0; i < SMALL; i++) {
+        small_futures[i] = small_async(io, io, i);
+        selected[i] = &small_futures[i].future;
+    }
+    must(pinion_select(io, selected, SMALL, PINION_FOREVER) >= 0);
+    for (int i = 0; i < LARGE; i++)
+        large_futures[i] = large_async(io, (struct block){{(unsigned char)i}});
+    for (int i = 0; i < DETACHED; i++)
+        count_up_detached(io, &detached_runs);
+    for (int i = 0; i < SMALL; i++)
+        must(small_await(io, &small_futures[i]) == i + 1);
+    for (int i = 0; i < LARGE; i++)
+        must(large_await(io, &large_futures[i]).bytes[0] == i + 1);
+}
+
+static void check(struct pinion_pool *pool, unsigned accepted)
+{
+    must(atomic_load(&small_runs) == SMALL + accepted);
+    must(atomic_load(&nested_runs) == NESTED * (SMALL + accepted));
+    must(atomic_load(&large_runs) == LARGE);
+    must(atomic_load(&reserved_runs) == accepted);
+    const struct pinion_pool_stats stats = stats_of(pool);
+    const unsigned made = (1 + NESTED) * (SMALL + accepted) + LARGE + DETACHED;
+    must(stats.queued + stats.inlined == made);
+    must(stats.parallel_count == 0);
+    must(stats.capacity == stats.cpu_count - 1);
+    must(stats.threads <= stats.threads_peak);
+}
+
+/* Whether the pool could be made. */
+static bool run_workload(bool eager)
+{
+    const struct pinion_pool_options options = {
+        .topology = topology, .cpu_count = 3, .eager = eager, .retire_after = LONG_NS};
+    struct pinion_pool *pool = NULL;
+    atomic_store(&small_runs, 0);
+    atomic_store(&large_runs, 0);
+    atomic_store(&reserved_runs, 0);
+    atomic_store(&nested_runs, 0);
+    atomic_store(&detached_runs, 0);
+    const int error = pinion_pool_create(&options, &pool);
+    if (error) {
+        must(error == -ENOMEM);
+        must(!pool);
+        must(*pinion_error_detail());
+        return false;
+    }
+    run_async(pinion_pool_io(pool));
+    check(pool, run_reserved(pinion_pool_io(pool)));
+    pinion_pool_destroy(pool);
+    must(atomic_load(&detached_runs) == DETACHED);
+    return true;
+}
+
+/* Runs it with the failure at each place in turn, until it is past the last. How many there
+ * were. */
+static long fail_everywhere(_Atomic long *left, bool and_all_after, bool eager)
+{
+    for (long n = 0;; n++) {
+        atomic_store(&failures, 0);
+        atomic_store(&all_after, and_all_after);
+        atomic_store(left, n);
+        const bool was_made = run_workload(eager);
+        atomic_store(left, -1);
+        if (!atomic_load(&failures)) {
+            must(was_made);
+            return n;
+        }
+    }
+}
+
+static void every_allocation_may_fail_once(void **state)
+{
+    (void)state;
+    assert_true(fail_everywhere(&allocations_left, false, true) > 10);
+    assert_true(fail_everywhere(&allocations_left, false, false) > 10);
+}
+
+static void from_any_allocation_on_all_may_fail(void **state)
+{
+    (void)state;
+    assert_true(fail_everywhere(&allocations_left, true, true) > 10);
+}
+
+static void every_thread_may_be_refused_once(void **state)
+{
+    (void)state;
+    assert_true(fail_everywhere(&threads_left, false, true) > 1);
+}
+
+static void from_any_thread_on_all_may_be_refused(void **state)
+{
+    (void)state;
+    assert_true(fail_everywhere(&threads_left, true, true) > 1);
+    assert_true(fail_everywhere(&threads_left, true, false) > 1);
+}
+
+static int load(void **state)
+{
+    (void)state;
+    return pinion_topology_load(NULL, &topology);
+}
+
+static int unload(void **state)
+{
+    (void)state;
+    pinion_topology_destroy(topology);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_allocation_may_fail_once),
+        cmocka_unit_test(from_any_allocation_on_all_may_fail),
+        cmocka_unit_test(every_thread_may_be_refused_once),
+        cmocka_unit_test(from_any_thread_on_all_may_be_refused),
+    };
+    return cmocka_run_group_tests_name("pool failure", tests, load, unload);
+}
