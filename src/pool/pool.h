@@ -167,7 +167,7 @@ struct pinion_pool {
     _Atomic int64_t grow_after;     /* a thread could not be had: no new try before (pn_now) */
     _Atomic(struct pn_worker **) reserves[PN_RESERVE_CHUNKS];
 
-    /* Held while a seat gets its thread, so that one does it at a time; only ever tried for. */
+    /* Held while a seat gets its thread, so that one does it at a time. */
     alignas(PN_LINE_PAIR) pthread_mutex_t grow_lock;
     struct pn_worker *free_base; /* seats that lost theirs: it could not be created */
 

@@ -264,8 +264,8 @@ bool pn_pool_grow(struct pinion_pool *pool)
     const int64_t grow_after = pn_load_relaxed(&pool->grow_after);
     if (grow_after && pn_now() < grow_after)
         return false;
-    if (pthread_mutex_trylock(&pool->grow_lock)) /* someone else is at it; its thread will search */
-        return false;
+    /* Waits for who is at it: that one's thread may be the caller, which found more to do. */
+    (void)pthread_mutex_lock(&pool->grow_lock);
     struct pn_worker *slot = free_base_slot(pool);
     const bool is_well = slot && seat(slot);
     if (slot && !is_well)
