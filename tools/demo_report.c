@@ -17,12 +17,13 @@ static const char *plural(uint64_t count)
     return count == 1 ? "" : "s";
 }
 
-static void print_pace(const char *what, const struct tally *tally, double seconds)
+static void print_pace(const char *what, const struct tally *tally, double seconds,
+                       const char *remark)
 {
     char rate[16];
-    (void)printf("  %-10s %.3f s, %s/s, %.0f files/s\n", what, seconds,
+    (void)printf("  %-10s %.3f s, %s/s, %.0f files/s%s\n", what, seconds,
                  bytes_text(rate_of(tally->bytes, seconds), rate),
-                 seconds > 0 ? (double)tally->files / seconds : 0);
+                 seconds > 0 ? (double)tally->files / seconds : 0, remark);
 }
 
 static void print_errors(const struct tally *tally)
@@ -75,9 +76,10 @@ static void print_tree(const struct demo *demo)
         (void)printf("  skipped    %" PRIu64 " link%s and special files, %" PRIu64
                      " other file system%s\n",
                      tally->skipped, plural(tally->skipped), tally->mounts, plural(tally->mounts));
-    print_pace("by tasks", tally, demo->seconds_by_tasks);
+    print_pace("by tasks", tally, demo->seconds_by_tasks, "");
     if (demo->verdict != NOT_COMPARED)
-        print_pace("alone", &demo->alone, demo->seconds_alone);
+        print_pace("alone", &demo->alone, demo->seconds_alone,
+                   " (second, so all of it cached)");
     print_verdict(demo);
     print_errors(tally);
 }

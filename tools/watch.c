@@ -125,10 +125,10 @@ static void draw(const struct progress *progress)
 PINION_TASK(void, follow, (struct pinion_io *, io), (struct progress *, progress))
 {
     struct pollfd wake = {progress->wake, POLLIN, 0};
-    while (!pinion_cancel_requested(io)) {
+    do { /* once at least, however soon the walk is over */
         draw(progress);
         (void)poll(&wake, 1, REDRAW_MS);
-    }
+    } while (!pinion_cancel_requested(io));
     static const char wipe[] = "\r%*s\r";
     char line[80];
     const int length = snprintf(line, sizeof line, wipe, 70, "");
