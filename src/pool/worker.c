@@ -386,14 +386,19 @@ static bool run_reserved(struct pn_worker *worker, const struct pn_command *comm
     return goes_on;
 }
 
+/* When a thread that is idle from now on has been so for retire_after. */
+static int64_t retire_deadline(const struct pinion_pool *pool)
+{
+    const int64_t now = pn_now();
+    return pool->retire_after < INT64_MAX - now ? now + pool->retire_after : INT64_MAX;
+}
+
 /* Waits for a command; false: the thread is surplus, and ends. */
 static bool wait_for_command(struct pn_worker *worker)
 {
     struct pinion_pool *pool = worker->pool;
     for (;;) {
-        int64_t deadline = INT64_MAX;
-        if (worker->is_expiring)
-            deadline = pn_now() + pool->retire_after;
+        const int64_t deadline = worker->is_expiring ? retire_deadline(pool) : INT64_MAX;
         if (wait_for_signal(worker, deadline)) {
             calm(worker);
             return true;
