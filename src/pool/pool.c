@@ -26,6 +26,9 @@
 #define SPIN_US_MAX   1000000u
 #define RETIRE_NS     INT64_C(2000000000)
 
+/* Half the address space: above it, rounding to pages might wrap. */
+#define STACK_BYTES_MAX (SIZE_MAX / 2)
+
 /* Entries that a deque begins with, and without `eager` ends with. */
 #define DEQUE_SIZE         1024
 #define DEQUE_SIZE_RESERVE 128
@@ -261,12 +264,13 @@ static int check_options(const struct pinion_pool_options *options)
     if (options->spin_us > SPIN_US_MAX)
         return pn_error(EINVAL, "spin_us %u is above %u", options->spin_us, SPIN_US_MAX);
     if (options->retire_after < 0)
-        return pn_error(EINVAL, "retire_after is negative; it takes ns, or 0 for 2 s");
+        return pn_error(EINVAL, "retire_after %lld is negative; it takes ns, or 0 for 2 s",
+                        (long long)options->retire_after);
     if (options->stack_bytes && (options->stack_bytes < (size_t)PTHREAD_STACK_MIN ||
-                                 options->stack_bytes > SIZE_MAX / 2))
-        return pn_error(EINVAL, "stack_bytes %zu: a thread's stack takes %zu or more, or 0 for the "
+                                 options->stack_bytes > STACK_BYTES_MAX))
+        return pn_error(EINVAL, "stack_bytes %zu: a thread's stack takes %zu to %zu, or 0 for the "
                                 "system's default",
-                        options->stack_bytes, (size_t)PTHREAD_STACK_MIN);
+                        options->stack_bytes, (size_t)PTHREAD_STACK_MIN, STACK_BYTES_MAX);
     if (memcmp(options->reserved, zero, sizeof zero) != 0)
         return pn_error(EINVAL, "reserved fields of the options are not zero; initialise the "
                                 "struct with {0}");
