@@ -30,6 +30,9 @@ static int check_options(const struct pinion_plan_options *options)
     if (options->slice_index >= slices)
         return pn_error(EINVAL, "slice %u of %u does not exist: they count from 0, up to %u",
                         options->slice_index, slices, slices - 1);
+    if (memcmp(options->reserved, defaults.reserved, sizeof defaults.reserved) != 0)
+        return pn_error(EINVAL, "reserved fields of the plan's options are not zero; initialise "
+                                "the struct with {0}");
     return 0;
 }
 
