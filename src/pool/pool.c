@@ -72,14 +72,16 @@ static void note_memory(struct pinion_pool *pool)
 }
 
 /* Notes what shows before any thread runs. */
-static void note_degraded(struct pinion_pool *pool, const struct pinion_topology *topology)
+static void note_degraded(struct pinion_pool *pool, const struct pinion_plan_options *plan,
+                          const struct pinion_topology *topology)
 {
     const struct pinion_cpu *cpus;
     const unsigned count = pinion_topology_cpus(topology, &cpus);
-    if (pool->cpu_count > count)
-        pn_pool_degrade(pool, -EINVAL,
-                        "seats wrap round: cpu_count %u on a machine that allows %u CPUs",
-                        pool->cpu_count, count);
+    const unsigned seats = pn_plan_seat_count(topology, plan);
+    if (pool->cpu_count > seats)
+        pn_pool_degrade(pool, -EINVAL, "seats wrap round: cpu_count %u on a %s %u CPUs",
+                        pool->cpu_count,
+                        seats < count ? "slice that has" : "machine that allows", seats);
     if (!pn_topology_is_this_machine(topology))
         pn_pool_degrade(pool, -ENOTSUP,
                         "threads and memory are not bound: the topology is not this machine's");
@@ -318,11 +320,11 @@ static void fill_constants(struct pinion_pool *pool, const struct pinion_pool_op
 }
 
 /* The distinct seats: what comes after them sits where they do. */
-static int make_places(struct pinion_pool *pool, const struct pinion_topology *topology)
+static int make_places(struct pinion_pool *pool, const struct pinion_plan_options *options,
+                       const struct pinion_topology *topology)
 {
-    const struct pinion_cpu *cpus;
     const struct pinion_plan *plan = pool->plan;
-    unsigned count = pinion_topology_cpus(topology, &cpus);
+    unsigned count = pn_plan_seat_count(topology, options);
     if (count > plan->count)
         count = plan->count;
     pool->places = calloc(count + 1, sizeof pool->places[0]);
@@ -347,8 +349,9 @@ static int fill(struct pinion_pool *pool, const struct pinion_pool_options *opti
     (void)pn_cpu_mask_get(&pool->original_mask); /* stays NULL if that fails */
     if ((error = pn_plan_make(topology, &options->plan, pool->base_limit, &pool->plan)))
         return error;
-    if ((error = make_places(pool, topology)) || (error = make_nodes(pool, topology)) ||
-        (error = map_cpus(pool, topology)) || (error = pn_idle_init(&pool->idle, pool->base_limit)))
+    if ((error = make_places(pool, &options->plan, topology)) ||
+        (error = make_nodes(pool, topology)) || (error = map_cpus(pool, topology)) ||
+        (error = pn_idle_init(&pool->idle, pool->base_limit)))
         return error;
     pool->base = calloc(pool->base_limit + (size_t)1, sizeof pool->base[0]);
     if (!pool->base)
@@ -412,7 +415,7 @@ static int create(const struct pinion_pool_options *options,
     if (error == -ENOMEM)
         error = pn_error(ENOMEM, "out of memory for a pool of %u CPUs", pool->cpu_count);
     if (!error) {
-        note_degraded(pool, topology);
+        note_degraded(pool, &options->plan, topology);
         error = options->strict ? pn_pool_check_strict(pool) : 0;
     }
     if (!error && (error = pn_membership_register(pool)))
