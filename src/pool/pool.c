@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <pinion/error.h>
+
 #include "arena.h"
 #include "check.h"
 #include "detail.h"
@@ -428,6 +430,16 @@ static int create(const struct pinion_pool_options *options,
     return 0;
 }
 
+/* This machine, less what PINION_CPUS leaves out. */
+static int discover(struct pinion_topology **topology)
+{
+    const struct pinion_topology_options options = {.cpus = pn_settings_cpus()};
+    const int error = pinion_topology_load(&options, topology);
+    if (error == -EINVAL && options.cpus)
+        return pn_error(EINVAL, "PINION_CPUS=%.120s: %s", options.cpus, pinion_error_detail());
+    return error;
+}
+
 int pinion_pool_create(const struct pinion_pool_options *options, struct pinion_pool **pool)
 {
     struct pinion_pool_options chosen = options ? *options : (struct pinion_pool_options){0};
@@ -438,8 +450,7 @@ int pinion_pool_create(const struct pinion_pool_options *options, struct pinion_
         return create(&chosen, chosen.topology, pool);
 
     struct pinion_topology *discovered;
-    const struct pinion_topology_options how = {.cpus = pn_settings_cpus()};
-    if ((error = pinion_topology_load(&how, &discovered)))
+    if ((error = discover(&discovered)))
         return error;
     error = create(&chosen, discovered, pool);
     pinion_topology_destroy(discovered);
