@@ -19,7 +19,8 @@ enum pinion_placement {
     PINION_PLACE_COMPACT, /* every core of a node, then their SMT siblings, then the next node */
     PINION_PLACE_SCATTER, /* deals the workers round the nodes */
     PINION_PLACE_NODE,    /* as COMPACT, but a worker may use every allowed CPU of its node */
-    PINION_PLACE_NONE     /* workers are not pinned */
+    PINION_PLACE_NONE     /* workers are not pinned: they have the CPU mask that the program had
+                             when the pool was made */
 };
 
 struct pinion_seat {

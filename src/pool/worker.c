@@ -258,6 +258,14 @@ static void pin_to_node(struct pn_worker *worker)
              cpus_of_node(worker->node, what, sizeof what));
 }
 
+/* A thread begins with the mask of the one that created it, which may be any of the program's: one
+ * that is pinned, say. If the kernel refuses it keeps that. */
+static void unpin(const struct pn_worker *worker)
+{
+    if (worker->pool->original_mask)
+        (void)pn_cpu_mask_apply(worker->pool->original_mask);
+}
+
 /* Puts the thread where its slot sits. */
 static void take_seat(struct pn_worker *worker)
 {
@@ -455,6 +463,8 @@ static struct pn_worker *reserve_live(struct pn_worker *worker)
 struct pn_worker *pn_worker_live(struct pn_worker *worker)
 {
     name_thread(worker);
+    if (!worker->pool->is_pinning)
+        unpin(worker);
     if (worker->role == PN_RESERVE) {
         worker->floats = NULL;
         return reserve_live(worker);
