@@ -109,7 +109,8 @@ struct pinion_worker_stats {
     uint64_t stolen_near, stolen_far, parked;
     uint64_t arena_bytes;  /* memory that its closures occupy, used and free */
     uint64_t local_bytes;  /* … of which the kernel says it is on the worker's node, */
-    uint64_t remote_bytes; /* … or on another; what was never touched is on none */
+    uint64_t remote_bytes; /* … or on another; what was never touched is on none. Both 0 where the
+                              worker has no node */
     uint64_t reserved[8];
 };
 
