@@ -65,6 +65,11 @@ unsigned pn_plan_seat_count(const struct pinion_topology *topology,
     return share_of(topology, options ? options : &defaults).count;
 }
 
+unsigned pn_plan_node(const struct pinion_topology *topology, unsigned i)
+{
+    return topology->homes[i];
+}
+
 unsigned pn_plan_cpu_count(const struct pinion_topology *topology,
                            const struct pinion_plan_options *options)
 {

@@ -225,6 +225,23 @@ static int make_nodes(struct pinion_pool *pool, const struct pinion_topology *to
     return error;
 }
 
+/* The index of the pool's node that is nearest to where a worker on CPU i would have its memory. */
+static uint32_t nearest_node(const struct pinion_pool *pool, const struct pinion_topology *topology,
+                             unsigned i)
+{
+    const unsigned node = pn_plan_node(topology, i);
+    uint32_t best = 0;
+    unsigned nearest = UINT_MAX;
+    for (unsigned n = 0; n < pool->node_count; n++) {
+        const unsigned distance = pinion_topology_distance(topology, node, pool->nodes[n].node);
+        if (distance < nearest) {
+            nearest = distance;
+            best = n;
+        }
+    }
+    return best;
+}
+
 /* For outside threads: which of the pool's nodes is nearest to each CPU. */
 static int map_cpus(struct pinion_pool *pool, const struct pinion_topology *topology)
 {
@@ -237,17 +254,8 @@ static int map_cpus(struct pinion_pool *pool, const struct pinion_topology *topo
     if (!pool->node_of_cpu)
         return -ENOMEM;
     pool->node_of_cpu_count = highest + 1;
-    for (unsigned i = 0; i < count; i++) {
-        unsigned nearest = UINT_MAX;
-        for (unsigned n = 0; n < pool->node_count; n++) {
-            const unsigned distance =
-                pinion_topology_distance(topology, cpus[i].node, pool->nodes[n].node);
-            if (distance >= nearest)
-                continue;
-            nearest = distance;
-            pool->node_of_cpu[cpus[i].os_index] = n;
-        }
-    }
+    for (unsigned i = 0; i < count; i++)
+        pool->node_of_cpu[cpus[i].os_index] = nearest_node(pool, topology, i);
     return 0;
 }
 
