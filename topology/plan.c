@@ -30,6 +30,9 @@ static int check_options(const struct pinion_plan_options *options)
     if (options->slice_index >= slices)
         return pn_error(EINVAL, "slice %u of %u does not exist: they count from 0, up to %u",
                         options->slice_index, slices, slices - 1);
+    if (memcmp(options->reserved, defaults.reserved, sizeof defaults.reserved) != 0)
+        return pn_error(EINVAL, "reserved fields of the plan's options are not zero; initialise "
+                                "the struct with {0}");
     return 0;
 }
 
@@ -47,14 +50,32 @@ static int check_workers(const struct pinion_plan_options *options, const struct
     return 0;
 }
 
+/* The share of options that may still be wrong. */
+static struct pn_share share_of(const struct pinion_topology *topology,
+                                const struct pinion_plan_options *options)
+{
+    const bool sliced = options->slice_index < options->slice_count;
+    return pn_share_of(topology, sliced ? options->slice_index : 0,
+                       sliced ? options->slice_count : 1);
+}
+
+unsigned pn_plan_seat_count(const struct pinion_topology *topology,
+                            const struct pinion_plan_options *options)
+{
+    return share_of(topology, options ? options : &defaults).count;
+}
+
+unsigned pn_plan_node(const struct pinion_topology *topology, unsigned i)
+{
+    return topology->homes[i];
+}
+
 unsigned pn_plan_cpu_count(const struct pinion_topology *topology,
                            const struct pinion_plan_options *options)
 {
     if (!options)
         options = &defaults;
-    const bool sliced = options->slice_index < options->slice_count;
-    const struct pn_share share =
-        pn_share_of(topology, sliced ? options->slice_index : 0, sliced ? options->slice_count : 1);
+    const struct pn_share share = share_of(topology, options);
     const unsigned usable = options->avoid_smt ? share.cores : share.count;
     return usable < topology->cpu_count ? usable : topology->cpu_count;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <hwloc.h>
 
@@ -11,11 +12,14 @@ int pn_topology_load_at(const char *root, const struct pinion_topology_options *
                         struct pinion_topology **topology)
 {
     static const struct pinion_topology_options defaults;
+    if (!options)
+        options = &defaults;
+    if (memcmp(options->reserved, defaults.reserved, sizeof defaults.reserved) != 0)
+        return pn_error(EINVAL, "reserved fields of the topology's options are not zero; "
+                                "initialise the struct with {0}");
     struct pinion_topology *made = calloc(1, sizeof *made);
     if (!made)
         return pn_error(ENOMEM, "no memory for a topology");
-    if (!options)
-        options = &defaults;
     int error = pn_source_open(made, options);
     if (!error)
         error = pn_nodes_read(made);

@@ -19,7 +19,8 @@ enum pinion_placement {
     PINION_PLACE_COMPACT, /* every core of a node, then their SMT siblings, then the next node */
     PINION_PLACE_SCATTER, /* deals the workers round the nodes */
     PINION_PLACE_NODE,    /* as COMPACT, but a worker may use every allowed CPU of its node */
-    PINION_PLACE_NONE     /* workers are not pinned */
+    PINION_PLACE_NONE     /* workers are not pinned: they have the CPU mask that the program had
+                             when the pool was made */
 };
 
 struct pinion_seat {
@@ -49,7 +50,8 @@ struct pinion_plan_options {
  * allowed CPU of the slice is free; cores come before SMT siblings, performance kinds before
  * efficient ones. Slices of one machine are disjoint while there are enough CPUs for that.
  * Errors: -EINVAL (a placement that is none, slice_index not below slice_count, avoid_smt with more
- * workers than cores, over 2^20 workers), -ENOMEM; with pinion_error_detail(). */
+ * workers than cores, over 2^20 workers, a reserved field that is not zero), -ENOMEM; with
+ * pinion_error_detail(). */
 PINION_API int pinion_plan_make(const struct pinion_topology *topology,
                                 const struct pinion_plan_options *options,
                                 struct pinion_plan **plan);

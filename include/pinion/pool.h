@@ -48,7 +48,8 @@ struct pinion_pool_options {
     size_t stack_bytes;              /* of each thread; 0: the system's default. At least
                                         PTHREAD_STACK_MIN, rounded up to pages */
     unsigned max_parallel;           /* parallel and concurrent tasks at a time; 0: no limit */
-    int64_t retire_after;            /* ns idle before a thread above capacity ends; 0: 2 s */
+    int64_t retire_after;            /* ns idle before a thread above capacity ends; 0: 2 s;
+                                        PINION_FOREVER: it stays */
     bool eager;                      /* always queue async tasks, unless memory is refused or
                                         capacity is 0; default: run them in the caller when enough
                                         are queued */
@@ -108,7 +109,8 @@ struct pinion_worker_stats {
     uint64_t stolen_near, stolen_far, parked;
     uint64_t arena_bytes;  /* memory that its closures occupy, used and free */
     uint64_t local_bytes;  /* … of which the kernel says it is on the worker's node, */
-    uint64_t remote_bytes; /* … or on another; what was never touched is on none */
+    uint64_t remote_bytes; /* … or on another; what was never touched is on none. Both 0 where the
+                              worker has no node */
     uint64_t reserved[8];
 };
 

@@ -39,8 +39,8 @@ struct pinion_topology_options {
 /* Reads a topology. options may be NULL: this machine, all defaults. The caller owns *topology.
  * Never changes any binding of the calling thread or process.
  * Errors: -EINVAL (both xml_path and synthetic; a list, file or description that does not parse;
- * a CPU that is not there or not allowed), -ENOENT and other errors of opening xml_path, -ENOMEM;
- * each with pinion_error_detail(). */
+ * a CPU that is not there or not allowed; a reserved field that is not zero), -ENOENT and other
+ * errors of opening xml_path, -ENOMEM; each with pinion_error_detail(). */
 PINION_API int pinion_topology_load(const struct pinion_topology_options *options,
                                     struct pinion_topology **topology);
 

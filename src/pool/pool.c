@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <pinion/error.h>
+
 #include "arena.h"
 #include "check.h"
 #include "detail.h"
@@ -25,6 +27,9 @@
 #define SPIN_US       50 /* about what a wake costs on a virtual machine, where it costs most */
 #define SPIN_US_MAX   1000000u
 #define RETIRE_NS     INT64_C(2000000000)
+
+/* Half the address space: above it, rounding to pages might wrap. */
+#define STACK_BYTES_MAX (SIZE_MAX / 2)
 
 /* Entries that a deque begins with, and without `eager` ends with. */
 #define DEQUE_SIZE         1024
@@ -69,14 +74,16 @@ static void note_memory(struct pinion_pool *pool)
 }
 
 /* Notes what shows before any thread runs. */
-static void note_degraded(struct pinion_pool *pool, const struct pinion_topology *topology)
+static void note_degraded(struct pinion_pool *pool, const struct pinion_plan_options *plan,
+                          const struct pinion_topology *topology)
 {
     const struct pinion_cpu *cpus;
     const unsigned count = pinion_topology_cpus(topology, &cpus);
-    if (pool->cpu_count > count)
-        pn_pool_degrade(pool, -EINVAL,
-                        "seats wrap round: cpu_count %u on a machine that allows %u CPUs",
-                        pool->cpu_count, count);
+    const unsigned seats = pn_plan_seat_count(topology, plan);
+    if (pool->cpu_count > seats)
+        pn_pool_degrade(pool, -EINVAL, "seats wrap round: cpu_count %u on a %s %u CPUs",
+                        pool->cpu_count,
+                        seats < count ? "slice that has" : "machine that allows", seats);
     if (!pn_topology_is_this_machine(topology))
         pn_pool_degrade(pool, -ENOTSUP,
                         "threads and memory are not bound: the topology is not this machine's");
@@ -218,6 +225,23 @@ static int make_nodes(struct pinion_pool *pool, const struct pinion_topology *to
     return error;
 }
 
+/* The index of the pool's node that is nearest to where a worker on CPU i would have its memory. */
+static uint32_t nearest_node(const struct pinion_pool *pool, const struct pinion_topology *topology,
+                             unsigned i)
+{
+    const unsigned node = pn_plan_node(topology, i);
+    uint32_t best = 0;
+    unsigned nearest = UINT_MAX;
+    for (unsigned n = 0; n < pool->node_count; n++) {
+        const unsigned distance = pinion_topology_distance(topology, node, pool->nodes[n].node);
+        if (distance < nearest) {
+            nearest = distance;
+            best = n;
+        }
+    }
+    return best;
+}
+
 /* For outside threads: which of the pool's nodes is nearest to each CPU. */
 static int map_cpus(struct pinion_pool *pool, const struct pinion_topology *topology)
 {
@@ -230,17 +254,8 @@ static int map_cpus(struct pinion_pool *pool, const struct pinion_topology *topo
     if (!pool->node_of_cpu)
         return -ENOMEM;
     pool->node_of_cpu_count = highest + 1;
-    for (unsigned i = 0; i < count; i++) {
-        unsigned nearest = UINT_MAX;
-        for (unsigned n = 0; n < pool->node_count; n++) {
-            const unsigned distance =
-                pinion_topology_distance(topology, cpus[i].node, pool->nodes[n].node);
-            if (distance >= nearest)
-                continue;
-            nearest = distance;
-            pool->node_of_cpu[cpus[i].os_index] = n;
-        }
-    }
+    for (unsigned i = 0; i < count; i++)
+        pool->node_of_cpu[cpus[i].os_index] = nearest_node(pool, topology, i);
     return 0;
 }
 
@@ -261,12 +276,13 @@ static int check_options(const struct pinion_pool_options *options)
     if (options->spin_us > SPIN_US_MAX)
         return pn_error(EINVAL, "spin_us %u is above %u", options->spin_us, SPIN_US_MAX);
     if (options->retire_after < 0)
-        return pn_error(EINVAL, "retire_after is negative; it takes ns, or 0 for 2 s");
+        return pn_error(EINVAL, "retire_after %lld is negative; it takes ns, or 0 for 2 s",
+                        (long long)options->retire_after);
     if (options->stack_bytes && (options->stack_bytes < (size_t)PTHREAD_STACK_MIN ||
-                                 options->stack_bytes > SIZE_MAX / 2))
-        return pn_error(EINVAL, "stack_bytes %zu: a thread's stack takes %zu or more, or 0 for the "
+                                 options->stack_bytes > STACK_BYTES_MAX))
+        return pn_error(EINVAL, "stack_bytes %zu: a thread's stack takes %zu to %zu, or 0 for the "
                                 "system's default",
-                        options->stack_bytes, (size_t)PTHREAD_STACK_MIN);
+                        options->stack_bytes, (size_t)PTHREAD_STACK_MIN, STACK_BYTES_MAX);
     if (memcmp(options->reserved, zero, sizeof zero) != 0)
         return pn_error(EINVAL, "reserved fields of the options are not zero; initialise the "
                                 "struct with {0}");
@@ -314,11 +330,11 @@ static void fill_constants(struct pinion_pool *pool, const struct pinion_pool_op
 }
 
 /* The distinct seats: what comes after them sits where they do. */
-static int make_places(struct pinion_pool *pool, const struct pinion_topology *topology)
+static int make_places(struct pinion_pool *pool, const struct pinion_plan_options *options,
+                       const struct pinion_topology *topology)
 {
-    const struct pinion_cpu *cpus;
     const struct pinion_plan *plan = pool->plan;
-    unsigned count = pinion_topology_cpus(topology, &cpus);
+    unsigned count = pn_plan_seat_count(topology, options);
     if (count > plan->count)
         count = plan->count;
     pool->places = calloc(count + 1, sizeof pool->places[0]);
@@ -343,8 +359,9 @@ static int fill(struct pinion_pool *pool, const struct pinion_pool_options *opti
     (void)pn_cpu_mask_get(&pool->original_mask); /* stays NULL if that fails */
     if ((error = pn_plan_make(topology, &options->plan, pool->base_limit, &pool->plan)))
         return error;
-    if ((error = make_places(pool, topology)) || (error = make_nodes(pool, topology)) ||
-        (error = map_cpus(pool, topology)) || (error = pn_idle_init(&pool->idle, pool->base_limit)))
+    if ((error = make_places(pool, &options->plan, topology)) ||
+        (error = make_nodes(pool, topology)) || (error = map_cpus(pool, topology)) ||
+        (error = pn_idle_init(&pool->idle, pool->base_limit)))
         return error;
     pool->base = calloc(pool->base_limit + (size_t)1, sizeof pool->base[0]);
     if (!pool->base)
@@ -408,7 +425,7 @@ static int create(const struct pinion_pool_options *options,
     if (error == -ENOMEM)
         error = pn_error(ENOMEM, "out of memory for a pool of %u CPUs", pool->cpu_count);
     if (!error) {
-        note_degraded(pool, topology);
+        note_degraded(pool, &options->plan, topology);
         error = options->strict ? pn_pool_check_strict(pool) : 0;
     }
     if (!error && (error = pn_membership_register(pool)))
@@ -421,6 +438,16 @@ static int create(const struct pinion_pool_options *options,
     return 0;
 }
 
+/* This machine, less what PINION_CPUS leaves out. */
+static int discover(struct pinion_topology **topology)
+{
+    const struct pinion_topology_options options = {.cpus = pn_settings_cpus()};
+    const int error = pinion_topology_load(&options, topology);
+    if (error == -EINVAL && options.cpus)
+        return pn_error(EINVAL, "PINION_CPUS=%.120s: %s", options.cpus, pinion_error_detail());
+    return error;
+}
+
 int pinion_pool_create(const struct pinion_pool_options *options, struct pinion_pool **pool)
 {
     struct pinion_pool_options chosen = options ? *options : (struct pinion_pool_options){0};
@@ -431,8 +458,7 @@ int pinion_pool_create(const struct pinion_pool_options *options, struct pinion_
         return create(&chosen, chosen.topology, pool);
 
     struct pinion_topology *discovered;
-    const struct pinion_topology_options how = {.cpus = pn_settings_cpus()};
-    if ((error = pinion_topology_load(&how, &discovered)))
+    if ((error = discover(&discovered)))
         return error;
     error = create(&chosen, discovered, pool);
     pinion_topology_destroy(discovered);

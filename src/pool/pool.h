@@ -17,6 +17,7 @@
 #define PN_POOL_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -228,6 +229,10 @@ struct pn_worker *pn_pool_reserve(struct pinion_pool *pool, unsigned index);
 void pn_worker_signal(struct pn_worker *worker);
 
 /* threads.c */
+
+/* Blocks the signals that threads of ours don't take, all but those of their own faults: the
+ * program's handlers run on the program's threads. Around the creation of each thread. */
+void pn_block_signals(sigset_t *former);
 
 /* Gives one more seat a thread: an idle reserve thread, or a new one. The caller has counted it as
  * searching. False if all seats have one, or none can be had. */

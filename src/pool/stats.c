@@ -95,7 +95,8 @@ static void fill_row(struct pn_worker *worker, void *context)
     row.parked = pn_load_relaxed(&worker->counters.parked);
     pn_slab_stats(worker->slab, &slab);
     row.arena_bytes = slab.chunk_bytes;
-    if (pn_slab_locality(worker->slab, worker->seat.node, &local, &elsewhere) == 0) {
+    if (worker->seat.node != PINION_NO_NODE &&
+        pn_slab_locality(worker->slab, worker->seat.node, &local, &elsewhere) == 0) {
         row.local_bytes = local;
         row.remote_bytes = elsewhere;
     }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 
 #include "detail.h"
@@ -33,14 +34,24 @@ static void *try_seats(void *argument)
     return NULL;
 }
 
-int pn_pool_check_strict(struct pinion_pool *pool)
+static int run_trial(struct pinion_pool *pool)
 {
     pthread_t thread;
-    if (pool->is_pinning) {
-        if (pthread_create(&thread, NULL, try_seats, pool))
-            return pn_error(EAGAIN, "no thread can be had to try the seats");
-        (void)pthread_join(thread, NULL);
-    }
+    sigset_t former;
+    pn_block_signals(&former);
+    const int error = pthread_create(&thread, NULL, try_seats, pool);
+    (void)pthread_sigmask(SIG_SETMASK, &former, NULL);
+    if (error)
+        return pn_error(EAGAIN, "no thread can be had to try the seats");
+    (void)pthread_join(thread, NULL);
+    return 0;
+}
+
+int pn_pool_check_strict(struct pinion_pool *pool)
+{
+    const int error = pool->is_pinning ? run_trial(pool) : 0;
+    if (error)
+        return error;
     if (!pool->degraded_length)
         return 0;
     return pn_error(-pool->degraded_error, "strict, and degraded: %.*s",

@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "check.h"
@@ -110,9 +109,7 @@ static void *thread_main(void *argument)
     return NULL;
 }
 
-/* Threads of ours take no signals but those of their own faults: the program's handlers run on the
- * program's threads. */
-static void block_signals(sigset_t *former)
+void pn_block_signals(sigset_t *former)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
     sigset_t all;
@@ -132,7 +129,7 @@ static int create_handle(struct pinion_pool *pool, struct pn_thread *thread)
         error = pthread_attr_setstacksize(&attributes, pool->stack_bytes);
     if (!error) {
         sigset_t former;
-        block_signals(&former); /* inherited by the thread from its first instruction on */
+        pn_block_signals(&former); /* inherited by the thread from its first instruction on */
         error = pthread_create(&thread->handle, &attributes, thread_main, thread);
         (void)pthread_sigmask(SIG_SETMASK, &former, NULL);
     }

@@ -215,13 +215,24 @@ static void name_thread(const struct pn_worker *worker)
     (void)pthread_setname_np(pthread_self(), name);
 }
 
+/* What to do where the kernel refuses to pin a thread. */
+#define ADVICE "widen the process's CPU mask or its cpuset, or ask for placement none"
+
+static const char *cpus_of_node(const struct pn_pool_node *node, char *text, size_t size)
+{
+    if (node->node == PINION_NO_NODE)
+        (void)snprintf(text, size, "the allowed CPUs");
+    else
+        (void)snprintf(text, size, "the CPUs of node %u", node->node);
+    return text;
+}
+
 static void note_pin(struct pn_worker *worker, int error, const char *what)
 {
     pn_store_relaxed(&worker->pinned_cpu, error ? -1 : pn_pinned_cpu());
     if (error)
         pn_pool_degrade(worker->pool, error,
-                        "worker %u is not pinned: the kernel refused %s (error %d); widen the "
-                        "process's CPU mask or its cpuset, or ask for placement none",
+                        "worker %u is not pinned: the kernel refused %s (error %d); " ADVICE,
                         worker->index, what, -error);
 }
 
@@ -243,8 +254,16 @@ static void pin_to_node(struct pn_worker *worker)
     if (!worker->node->mask)
         return;
     char what[48];
-    (void)snprintf(what, sizeof what, "the CPUs of node %u", worker->node->node);
-    note_pin(worker, pn_cpu_mask_apply(worker->node->mask), what);
+    note_pin(worker, pn_cpu_mask_apply(worker->node->mask),
+             cpus_of_node(worker->node, what, sizeof what));
+}
+
+/* A thread begins with the mask of the one that created it, which may be any of the program's: one
+ * that is pinned, say. If the kernel refuses it keeps that. */
+static void unpin(const struct pn_worker *worker)
+{
+    if (worker->pool->original_mask)
+        (void)pn_cpu_mask_apply(worker->pool->original_mask);
 }
 
 /* Puts the thread where its slot sits. */
@@ -365,8 +384,14 @@ static void float_over(struct pn_worker *worker, const struct pn_pool_node *node
 {
     if (worker->floats == node || !worker->pool->is_pinning || !node->mask)
         return;
-    if (pn_cpu_mask_apply(node->mask) == 0)
+    char what[48];
+    const int error = pn_cpu_mask_apply(node->mask);
+    if (!error)
         worker->floats = node;
+    else
+        pn_pool_degrade(worker->pool, error,
+                        "reserve threads are not pinned: the kernel refused %s (error %d); " ADVICE,
+                        cpus_of_node(node, what, sizeof what), -error);
 }
 
 /* False: the pool ends, and the thread with it. */
@@ -386,14 +411,19 @@ static bool run_reserved(struct pn_worker *worker, const struct pn_command *comm
     return goes_on;
 }
 
+/* When a thread that is idle from now on has been so for retire_after. */
+static int64_t retire_deadline(const struct pinion_pool *pool)
+{
+    const int64_t now = pn_now();
+    return pool->retire_after < INT64_MAX - now ? now + pool->retire_after : INT64_MAX;
+}
+
 /* Waits for a command; false: the thread is surplus, and ends. */
 static bool wait_for_command(struct pn_worker *worker)
 {
     struct pinion_pool *pool = worker->pool;
     for (;;) {
-        int64_t deadline = INT64_MAX;
-        if (worker->is_expiring)
-            deadline = pn_now() + pool->retire_after;
+        const int64_t deadline = worker->is_expiring ? retire_deadline(pool) : INT64_MAX;
         if (wait_for_signal(worker, deadline)) {
             calm(worker);
             return true;
@@ -433,6 +463,8 @@ static struct pn_worker *reserve_live(struct pn_worker *worker)
 struct pn_worker *pn_worker_live(struct pn_worker *worker)
 {
     name_thread(worker);
+    if (!worker->pool->is_pinning)
+        unpin(worker);
     if (worker->role == PN_RESERVE) {
         worker->floats = NULL;
         return reserve_live(worker);

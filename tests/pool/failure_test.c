@@ -9,6 +9,7 @@
  */
 #include "support.h"
 
+#include <signal.h>
 #include <sys/mman.h>
 
 /* What is left to go well before a failure; negative: nothing fails. */
@@ -52,6 +53,18 @@ FAILING(void *, mmap64,
         (void *address, size_t length, int protection, int flags, int file, off_t offset),
         (address, length, protection, flags, file, offset), MAP_FAILED)
 
+/* Threads whose maker had blocked what they are to block, and others. */
+static atomic_uint threads_deaf, threads_hearing;
+
+/* A new thread begins with its maker's mask. */
+static bool blocks_all_but_faults(void)
+{
+    sigset_t blocked;
+    must(pthread_sigmask(SIG_SETMASK, NULL, &blocked) == 0);
+    return sigismember(&blocked, SIGTERM) == 1 && sigismember(&blocked, SIGUSR1) == 1 &&
+           sigismember(&blocked, SIGSEGV) == 0;
+}
+
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*start)(void *), void *argument);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
@@ -61,6 +74,10 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 {
     if (is_to_fail(&threads_left))
         return EAGAIN;
+    if (blocks_all_but_faults())
+        atomic_fetch_add(&threads_deaf, 1);
+    else
+        atomic_fetch_add(&threads_hearing, 1);
     return __real_pthread_create(thread, attributes, start, argument);
 }
 
@@ -227,6 +244,24 @@ static void from_any_thread_on_all_may_be_refused(void **state)
     assert_true(fail_everywhere(&threads_left, true, false) > 1);
 }
 
+static void every_thread_begins_with_its_signals_blocked(void **state)
+{
+    const struct pinion_pool_options strict = {
+        .topology = topology, .cpu_count = 2, .plan.placement = PINION_PLACE_COMPACT,
+        .strict = true};
+    struct pinion_pool *pool = NULL;
+    (void)state;
+    atomic_store(&threads_deaf, 0);
+    atomic_store(&threads_hearing, 0);
+    must(run_workload(true));
+    assert_true(atomic_load(&threads_deaf) > 1);
+    const unsigned before = atomic_load(&threads_deaf);
+    (void)pinion_pool_create(&strict, &pool); /* tries the seats on a thread */
+    pinion_pool_destroy(pool);
+    assert_true(atomic_load(&threads_deaf) > before);
+    assert_int_equal(atomic_load(&threads_hearing), 0);
+}
+
 static int load(void **state)
 {
     (void)state;
@@ -247,6 +282,7 @@ int main(void)
         cmocka_unit_test(from_any_allocation_on_all_may_fail),
         cmocka_unit_test(every_thread_may_be_refused_once),
         cmocka_unit_test(from_any_thread_on_all_may_be_refused),
+        cmocka_unit_test(every_thread_begins_with_its_signals_blocked),
     };
     return cmocka_run_group_tests_name("pool failure", tests, load, unload);
 }

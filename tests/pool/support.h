@@ -96,6 +96,7 @@ struct gate {
 };
 
 #define GATE_INIT {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER}
+#define GATE_OPEN {.lock = PTHREAD_MUTEX_INITIALIZER, .is_open = true}
 
 static inline void gate_pass(struct gate *gate)
 {
@@ -157,6 +158,57 @@ static inline struct pinion_pool_stats stats_of(struct pinion_pool *pool)
     struct pinion_pool_stats stats;
     pinion_pool_stats(pool, &stats);
     return stats;
+}
+
+/* ---- what a pool says ---- */
+
+#define assert_says(text, part)                                                                    \
+    do {                                                                                           \
+        if (!strstr((text), (part)))                                                               \
+            fail_msg("nothing of \"%s\" in: %s", (part), (text));                                  \
+    } while (0)
+
+/* What is degraded; the caller frees it. */
+static inline char *degraded_of(struct pinion_pool *pool)
+{
+    const size_t size = pinion_pool_degraded(pool, NULL, 0) + 1;
+    char *text = calloc(1, size);
+    must(text);
+    (void)pinion_pool_degraded(pool, text, size);
+    return text;
+}
+
+/* The report; the caller frees it. */
+static inline char *report_of(struct pinion_pool *pool)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    must(stream);
+    must(pinion_pool_report(pool, stream) == 0);
+    must(fclose(stream) == 0);
+    return text;
+}
+
+/* ---- machines ---- */
+
+/* A machine by its description, or with NULL this one; the caller destroys it. */
+static inline struct pinion_topology *machine_of(const char *synthetic)
+{
+    const struct pinion_topology_options options = {.synthetic = synthetic};
+    struct pinion_topology *topology = NULL;
+    const int error = pinion_topology_load(&options, &topology);
+    if (error) {
+        (void)fprintf(stderr, "no topology: %s: %s\n", strerror(-error), pinion_error_detail());
+        abort();
+    }
+    return topology;
+}
+
+static inline unsigned cpus_of(const struct pinion_topology *topology)
+{
+    const struct pinion_cpu *cpus;
+    return pinion_topology_cpus(topology, &cpus);
 }
 
 /* ---- the kernel's view ---- */

@@ -231,6 +231,8 @@ static void bad_options_are_refused_with_the_reason(void **state)
     assert_refused(&(struct pinion_topology_options){.synthetic = ""}, -EINVAL, "no description");
     assert_refused(&(struct pinion_topology_options){.synthetic = "pu:0"}, -EINVAL,
                    "no description");
+    assert_refused(&(struct pinion_topology_options){.reserved = {[7] = 1}}, -EINVAL,
+                   "reserved fields of the topology's options are not zero");
 }
 
 static void bad_lists_are_refused_with_the_reason(void **state)

@@ -468,6 +468,8 @@ static void invalid_options_are_refused_with_a_reason(void **state)
         {{.avoid_smt = true, .workers = 3}, "3 workers do not fit one a core on 2 cores"},
         {{.workers = (1 << 20) + 1}, "1048577 workers are too many"},
         {{.workers = UINT_MAX}, "4294967295 workers are too many"},
+        {{.reserved = {1}}, "reserved fields of the plan's options are not zero"},
+        {{.reserved = {[7] = UINT64_MAX}}, "reserved fields of the plan's options are not zero"},
     };
     struct pinion_topology *topology = load_synthetic("core:2 pu:2");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
