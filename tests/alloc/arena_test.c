@@ -181,7 +181,7 @@ static void ten_thousand_arenas_in_turn_leave_nothing_behind(void **state)
     }
     assert_int_equal(jemalloc_arenas(), arenas);
     assert_true(mappings() <= maps + 16);
-    /* Sanitizers keep memory of their own for what was mapped or freed; one looks for leaks itself. */
+    /* Sanitizers keep memory of their own for what was mapped or freed, and look for leaks. */
     assert_true(WITH_ASAN || WITH_TSAN || resident_bytes() <= resident + (4 << 20));
 }
 
