@@ -22,10 +22,34 @@ static bool take_input(struct options *options, const char *text)
     return true;
 }
 
+/* Moves *text behind a number. */
+static bool skip_number(const char **text)
+{
+    const size_t digits = strspn(*text, "0123456789");
+    *text += digits;
+    return digits > 0;
+}
+
+/* Whether it has the form of a list; what is in it, the library judges by the machine. */
+static bool is_cpu_list(const char *text)
+{
+    do {
+        if (!skip_number(&text))
+            return false;
+        if (*text == '-' && (text++, !skip_number(&text)))
+            return false;
+        if (*text == ':' && (text++, !skip_number(&text)))
+            return false;
+    } while (*text++ == ',');
+    return text[-1] == '\0';
+}
+
 static bool take_cpus(struct options *options, const char *text)
 {
     options->cpus = text;
-    return true;
+    if (!is_cpu_list(text))
+        complain("--cpus '%s' is no list of CPUs; write one such as 0-3,8 or 0-14:2", text);
+    return is_cpu_list(text);
 }
 
 static bool take_ignore_quota(struct options *options, const char *text)

@@ -75,7 +75,9 @@ def test_placements_and_slices():
 
 def test_cpus_that_are_not_there():
     refuse(1, ["--cpus 4095", "4095"], "topo", "--cpus", "4095")
-    refuse(1, ["--cpus banana", "banana"], "plan", "--cpus", "banana")
+    for text in ["banana", "", "0-", "-3", "1,,2", "0-3:", "0 1", "1,"]:
+        refuse(2, ["--cpus '%s'" % text, "0-3,8"], "plan", "--cpus", text)
+    refuse(1, ["--cpus 3-1"], "plan", "--cpus", "3-1")
     refuse(1, ["--cpus 4095"], "demo", "--cpus", "4095")
     refuse(1, ["9"], "topo", "-i", "core:2 pu:1", "--cpus", "9")
 
