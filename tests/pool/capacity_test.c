@@ -24,7 +24,7 @@ static void a_new_pool_has_no_thread_and_capacity_cpu_count_less_one(void **stat
         assert_int_equal(stats.parallel_count, 0);
         assert_int_equal(stats.threads, 0);
         assert_int_equal(stats.threads_peak, 0);
-        assert_int_equal(proc_entries("/proc/self/task"), before);
+        assert_true(proc_entries("/proc/self/task") <= before);
         pinion_pool_destroy(pool);
     }
 }

@@ -369,7 +369,7 @@ static void ten_thousand_pools_leave_nothing_behind(void **state)
     for (int i = 0; i < pools; i++)
         work_a_little(i);
     assert_int_equal(proc_entries("/proc/self/fd"), descriptors);
-    wait_until(proc_entries("/proc/self/task") == threads);
+    wait_until(proc_entries("/proc/self/task") <= threads);
     /* Allocators keep some for later; what leaks would be in the thousands. */
     assert_in_range(proc_lines("/proc/self/maps"), 1, mappings + 100);
 }

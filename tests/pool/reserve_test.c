@@ -178,7 +178,8 @@ static void surplus_threads_end_and_threads_falls_to_capacity(void **state)
             burst(pinion_pool_io(pool), 6);
             assert_int_equal(stats_of(pool).capacity, cpu_count - 1);
             wait_until(stats_of(pool).threads == cpu_count - 1);
-            wait_until(proc_entries("/proc/self/task") == others + cpu_count - 1);
+            /* At most: one of the last pool may still have been counted among the others. */
+            wait_until(proc_entries("/proc/self/task") <= others + cpu_count - 1);
             assert_true(stats_of(pool).threads_peak <= 6 + cpu_count - 1);
         }
         pinion_pool_destroy(pool);
