@@ -6,10 +6,15 @@
 #define PINION_H
 
 #include <pinion/arena.h>
+#include <pinion/clock.h>
 #include <pinion/error.h>
+#include <pinion/group.h>
 #include <pinion/io.h>
 #include <pinion/plan.h>
 #include <pinion/pool.h>
+#include <pinion/queue.h>
+#include <pinion/signal.h>
+#include <pinion/sync.h>
 #include <pinion/task.h>
 #include <pinion/topology.h>
 #include <pinion/version.h>

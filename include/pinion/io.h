@@ -12,6 +12,11 @@
  * Every function here may be called from any thread. A future is used by one thread at a time
  * (pinion_request_cancel excepted), with the io that made it. The design is that of Zig's std.Io
  * (commit f762597724), whose asyncConcurrent and asyncParallel these are.
+ *
+ * After fork, in the child, an io of the parent starts nothing and waits for nothing: calls that
+ * return int give -ECHILD, async and detached run in the caller, and to await a task of the parent
+ * that is not done is a programming error, which asserts in debug builds. The child may exec, exit,
+ * or make an io of its own.
  */
 #ifndef PINION_IO_H
 #define PINION_IO_H
@@ -127,6 +132,17 @@ PINION_API void pinion_yield(struct pinion_io *io);
 /* One pointer a task, inherited by the tasks that it makes; outside tasks, one a thread. */
 PINION_API void pinion_task_local_set(struct pinion_io *io, void *value);
 PINION_API void *pinion_task_local(struct pinion_io *io);
+
+/* Runs call once, in the calling thread, where it may block that thread (in another library, say)
+ * without holding up tasks: on a pool another thread takes over what this one would have run, a
+ * reservation like a parallel task's, until the calling task ends. Where none can be had it runs in
+ * place all the same. result: where its result goes, NULL discards it. 0; or -ECANCELED (a
+ * cancelation point, before it runs, not while), -EINVAL (a bad call), and then it did not run. */
+PINION_API int pinion_blocking(struct pinion_io *io, const struct pinion_call *call, void *result);
+
+/* An io for tests of what code does when it is refused: async, detached and group tasks run in the
+ * caller, everything that can fail does, with -ENOTSUP. Never NULL, never destroyed. */
+PINION_API struct pinion_io *pinion_io_failing(void);
 
 PINION_END
 

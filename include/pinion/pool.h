@@ -134,6 +134,13 @@ PINION_API int pinion_pool_report(struct pinion_pool *pool, FILE *stream);
  * its seat when its task ends. 0, -ESRCH if the caller is no worker, or the kernel's error. */
 PINION_API int pinion_affinity_restore(void);
 
+/* The io of one pool of this machine, for code that has no better handle, a library's say. Made on
+ * the first call with default options and the environment, never destroyed; no thread is its
+ * caller, so that every CPU has a worker. Where it can't be made, an io that runs async in the
+ * caller and refuses the rest with -ENOTSUP. Never NULL; always the same in a process. Any
+ * thread. */
+PINION_API struct pinion_io *pinion_default_io(void);
+
 PINION_END
 
 #endif

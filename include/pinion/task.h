@@ -19,6 +19,7 @@
  *     int  name_concurrent(io, &future, a1, …)         as pinion_async_concurrent
  *     int  name_parallel(io, &future, a1, …)           as pinion_async_parallel
  *     void name_detached(io, a1, …)                    as pinion_async_detached
+ *     void name_group(io, &group, a1, …)               as pinion_group_async
  *     R    name_await(io, &future)                     as pinion_await; again: the same result
  *     R    name_cancel(io, &future)                    as pinion_cancel
  * The io of the wrappers is theirs alone: a function that needs one names it among its arguments.
@@ -36,6 +37,7 @@
 #include <stddef.h>
 
 #include <pinion/api.h>
+#include <pinion/group.h>
 #include <pinion/io.h>
 
 /* The alignment of a type, in C and in C++. */
@@ -246,6 +248,13 @@
         const struct pinion_call pinion_call_ = name##_call(&pinion_args_);                        \
         pinion_async_detached(pinion_io_, &pinion_call_);                                          \
     }                                                                                              \
+    static inline PINION_UNUSED void name##_group(                                                 \
+        struct pinion_io *pinion_io_, struct pinion_group *pinion_group_ PINION_OPEN_ more)        \
+    {                                                                                              \
+        const struct name##_args pinion_args_ = {PINION_OPEN_ values};                             \
+        const struct pinion_call pinion_call_ = name##_call(&pinion_args_);                        \
+        pinion_group_async(pinion_io_, pinion_group_, &pinion_call_);                              \
+    }                                                                                              \
     static inline PINION_UNUSED R name##_await(struct pinion_io *pinion_io_,                       \
                                    struct name##_future *pinion_future_)                           \
     {                                                                                              \
@@ -313,6 +322,13 @@
         const struct name##_args pinion_args_ = {PINION_OPEN_ values};                             \
         const struct pinion_call pinion_call_ = name##_call(&pinion_args_);                        \
         pinion_async_detached(pinion_io_, &pinion_call_);                                          \
+    }                                                                                              \
+    static inline PINION_UNUSED void name##_group(                                                 \
+        struct pinion_io *pinion_io_, struct pinion_group *pinion_group_ PINION_OPEN_ more)        \
+    {                                                                                              \
+        const struct name##_args pinion_args_ = {PINION_OPEN_ values};                             \
+        const struct pinion_call pinion_call_ = name##_call(&pinion_args_);                        \
+        pinion_group_async(pinion_io_, pinion_group_, &pinion_call_);                              \
     }                                                                                              \
     static inline PINION_UNUSED R name##_await(struct pinion_io *pinion_io_,                       \
                                    struct name##_future *pinion_future_)                           \

@@ -2,16 +2,56 @@
  *
  * What an implementation of the interface provides. It embeds a struct pinion_io in its own object
  * and finds itself from it; the public functions check and dispatch, and do themselves what is the
- * same for all: awaiting, selecting, canceling.
+ * same for all: awaiting, selecting, canceling, grouping, and what is built on park and unpark.
  */
 #ifndef PN_INTERFACE_H
 #define PN_INTERFACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <pinion/io.h>
 
 #include "task.h"
+
+/* How long a call waits, and whether a request to cancel its task ends the wait. */
+struct pn_how {
+    int64_t deadline; /* ns of CLOCK_MONOTONIC; INT64_MAX: none */
+    bool is_cancelable;
+};
+#define PN_HOW(until) ((struct pn_how){.deadline = (until), .is_cancelable = true})
+#define PN_HOW_UNCANCELABLE(until) ((struct pn_how){.deadline = (until), .is_cancelable = false})
+
+/* Parking: waiting at an address until someone unparks who is there, the futex that all of sync.h
+ * is built on. Deciding to sleep and deciding to wake are each one step, under a lock that belongs
+ * to the address, so that neither misses the other.
+ *
+ * may_sleep is called under that lock: whether what is waited for is still not there. It may change
+ * the word, so as to say that someone is parked. It must not block, wake or park. */
+struct pn_park {
+    const volatile void *address;
+    bool (*may_sleep)(struct pn_park *park);
+    uint32_t kind;   /* the caller's own, for who unparks */
+    bool goes_first; /* before all others: it was woken, but was not the fastest */
+};
+
+/* What park gives, or what unpark hands on: PN_DECLINED: it did not sleep. Above it: what the
+ * unparker said. Below 0: -ETIMEDOUT, -ECANCELED. Who was unparked is told so, whatever came at the
+ * same time. */
+enum { PN_DECLINED, PN_WOKEN, PN_HANDED };
+
+/* Unparking: choose is called, under the address' lock, for each that is parked there in its order;
+ * settle then, once. Both may change the word, must not block, wake or park. */
+enum pn_choice { PN_LEAVE, PN_TAKE, PN_STOP };
+struct pn_unpark {
+    const volatile void *address;
+    /* What to do with one: PN_LEAVE it, PN_TAKE it, with what its park gives in *outcome (PN_WOKEN
+     * beforehand), PN_STOP: leave it and all that follow. */
+    enum pn_choice (*choose)(struct pn_unpark *unpark, const struct pn_park *parked, int *outcome);
+    /* After all: remaining: whether any is left parked at the address. May be NULL. */
+    void (*settle)(struct pn_unpark *unpark, bool remaining);
+    unsigned taken; /* so far */
+};
 
 struct pn_io_vtable {
     /* As the public functions; call is valid. async gives false if the caller is to run it at
@@ -28,6 +68,10 @@ struct pn_io_vtable {
     /* The future lets go of a done task: pn_task_drop, with the caller's slab. */
     void (*drop)(struct pinion_io *io, struct pinion_task *task);
     void (*yield)(struct pinion_io *io);
+    /* See above. park waits in the way of the calling thread or fiber, whichever io this is; it is
+     * a cancelation point if `how` is cancelable. */
+    int (*park)(struct pinion_io *io, struct pn_park *park, const struct pn_how *how);
+    void (*unpark)(struct pinion_io *io, struct pn_unpark *unpark);
 };
 
 struct pinion_io {
