@@ -37,7 +37,8 @@ static void destroy(void *made) { pinion_pool_destroy(made); }
 #define POOL(cpus, mode, is_eager, words)                                                          \
     {                                                                                              \
         .name = "pool of " #cpus ", " words, .workers = (cpus) - 1, .has_concurrent = true,        \
-        .has_parallel = true, .make = make, .destroy = destroy,                                    \
+        .has_parallel = true, .polls = PINION_IDLE_##mode == PINION_IDLE_POLL, .make = make,       \
+        .destroy = destroy,                                                                        \
         .how = &(const struct pinion_pool_options)                                                 \
         {                                                                                          \
             .cpu_count = (cpus), .idle = PINION_IDLE_##mode, .eager = (is_eager)                   \

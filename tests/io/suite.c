@@ -206,6 +206,11 @@ static void run_member_task(const void *context, void *result)
     (void)run_member(*(void *const *)context);
 }
 
+unsigned crew_size(const struct suite *suite, unsigned count)
+{
+    return suite->of->polls && count > 4 ? 4 : count;
+}
+
 void crew_start(struct suite *suite, struct crew *crew, unsigned count,
                 void (*run)(struct pinion_io *io, void *context, unsigned index), void *context)
 {

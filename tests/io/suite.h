@@ -38,6 +38,7 @@ struct suite_io {
     const char *name;
     unsigned workers; /* async tasks that can run at a time beside the caller; 0: they run in it */
     bool has_concurrent, has_parallel;
+    bool polls;       /* who waits takes a CPU meanwhile: so few should at a time */
     const void *how;  /* make's own */
     /* 0 and an io, with what destroy needs in *made; or -errno. */
     int (*make)(const struct suite_io *self, struct pinion_io **io, void **made);
@@ -153,6 +154,9 @@ struct crew {
     unsigned count;
     struct crew_member members[CREW_MAX];
 };
+
+/* So many members as a test would like, or fewer where each takes a CPU as it waits. */
+unsigned crew_size(const struct suite *suite, unsigned count);
 
 /* Adds count members. A crew starts all zero. Skips the test where there is no parallel. */
 void crew_start(struct suite *suite, struct crew *crew, unsigned count,

@@ -85,34 +85,36 @@ static void wait_for_set(struct pinion_io *io, void *context, unsigned index)
 
 static void set_lets_all_through_those_that_wait_and_those_to_come(struct suite *suite)
 {
+    const int waiters = (int)crew_size(suite, WAITERS);
     struct shared shared = {0};
     struct crew crew = {0};
-    crew_start(suite, &crew, WAITERS, wait_for_set, &shared);
-    suite_until(&shared.waiting, WAITERS);
+    crew_start(suite, &crew, (unsigned)waiters, wait_for_set, &shared);
+    suite_until(&shared.waiting, waiters);
     suite_linger((int)suite->of->workers);
     assert_int_equal(atomic_load(&shared.through), 0);
     shared.told = 7;
     pinion_event_set(suite->io, &shared.event);
-    crew_start(suite, &crew, WAITERS, wait_for_set, &shared);
+    crew_start(suite, &crew, (unsigned)waiters, wait_for_set, &shared);
     crew_end(&crew);
-    assert_int_equal(atomic_load(&shared.through), 2 * WAITERS);
+    assert_int_equal(atomic_load(&shared.through), 2 * waiters);
     assert_true(pinion_event_is_set(&shared.event));
 }
 
 /* Nobody but the sets wakes them, and each is reset before they can look. */
 static void set_wakes_all_who_wait_also_if_it_is_reset_right_after(struct suite *suite)
 {
+    const int waiters = (int)crew_size(suite, WAITERS);
     struct shared shared = {.told = 7};
     struct crew crew = {0};
     const int64_t end = suite_now() + INT64_C(60000000000);
-    crew_start(suite, &crew, WAITERS, wait_for_set, &shared);
-    suite_until(&shared.waiting, WAITERS);
-    while (atomic_load(&shared.through) < WAITERS && suite_now() < end) {
+    crew_start(suite, &crew, (unsigned)waiters, wait_for_set, &shared);
+    suite_until(&shared.waiting, waiters);
+    while (atomic_load(&shared.through) < waiters && suite_now() < end) {
         pinion_event_set(suite->io, &shared.event);
         pinion_event_reset(&shared.event);
         suite_linger(4);
     }
-    assert_int_equal(atomic_load(&shared.through), WAITERS);
+    assert_int_equal(atomic_load(&shared.through), waiters);
     crew_end(&crew);
     assert_false(pinion_event_is_set(&shared.event));
 }

@@ -478,6 +478,7 @@ static void get_through(struct pinion_io *io, void *context, unsigned index)
 
 static void each_open_lets_one_of_many_through(struct suite *suite)
 {
+    const int count = (int)crew_size(suite, CREW);
     for (unsigned i = 0; i < suite_wait_count; i++) {
         struct many many = {.wait = &suite_waits[i]};
         struct crew crew = {0};
@@ -485,8 +486,8 @@ static void each_open_lets_one_of_many_through(struct suite *suite)
             continue;
         suite_note(many.wait->name);
         wait_shut(many.wait, suite->io, &many.object);
-        crew_start(suite, &crew, CREW, get_through, &many);
-        for (int j = 0; j < CREW; j++) {
+        crew_start(suite, &crew, (unsigned)count, get_through, &many);
+        for (int j = 0; j < count; j++) {
             EXPECT(atomic_load(&many.through) <= j);
             many.wait->open(suite->io, &many.object);
             if (many.wait->is_lock || j % 4 == 3) /* else several at a time */
