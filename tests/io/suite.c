@@ -141,17 +141,19 @@ void suite_start(struct suite *suite, const struct pinion_call *call, struct pin
     assert_non_null(future->task);
 }
 
-void suite_linger(int round)
-{
-    for (int left = 1 << (2 * (round % 6)); left > 0; left--)
-        (void)sched_yield();
-}
-
 int64_t suite_now(void)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void suite_linger(int round)
+{
+    /* One yield may last, where others take the CPUs. */
+    const int64_t end = suite_now() + 200000;
+    for (int left = 1 << (2 * (round % 6)); left > 0 && suite_now() < end; left--)
+        (void)sched_yield();
 }
 
 uint32_t suite_random(uint32_t *state)

@@ -104,8 +104,8 @@ void suite_release(struct suite *suite, struct held *held);
  * skips the test. */
 void suite_start(struct suite *suite, const struct pinion_call *call, struct pinion_future *future);
 
-/* Gives up the CPU for a while that is longer the higher round is: 1 to 1024 times. So that another
- * thread is in its wait by then, mostly, and now looks, now sleeps. */
+/* Gives up the CPU for a moment, 1 to 1024 times by round, so that another thread is in its wait by
+ * then, mostly, and now looks, now sleeps. */
 void suite_linger(int round);
 
 /* ns of CLOCK_MONOTONIC. */
