@@ -13,6 +13,7 @@
 #include "check.h"
 #include "detail.h"
 #include "futex.h"
+#include "interrupt.h"
 #include "pool.h"
 
 /* When the system refuses a thread, async tasks don't ask again for so long. */
@@ -116,6 +117,8 @@ void pn_block_signals(sigset_t *former)
     (void)sigfillset(&all);
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
         (void)sigdelset(&all, faults[i]);
+    if (pn_interrupt_signal())
+        (void)sigdelset(&all, pn_interrupt_signal());
     (void)pthread_sigmask(SIG_SETMASK, &all, former);
 }
 
