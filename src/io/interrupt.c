@@ -62,6 +62,8 @@ int __sigaction(int signal, const struct sigaction *act, struct sigaction *forme
 #else
 #define PROGRAM_COUNTER(context) ((context)->uc_mcontext.pc)
 #endif
+#define SET_PROGRAM_COUNTER(context, to)                                                           \
+    (PROGRAM_COUNTER(context) = (__typeof__(PROGRAM_COUNTER(context)))(uintptr_t)(to))
 
 /* The stub that this thread is in, or about to enter or leave: for the handler. */
 static _Thread_local
@@ -87,7 +89,7 @@ static BARE void handle(int signal, siginfo_t *info, void *argument)
         return;
     const uintptr_t at = (uintptr_t)PROGRAM_COUNTER(context);
     if (at >= (uintptr_t)pn_stub_begin && at <= (uintptr_t)pn_stub_call)
-        PROGRAM_COUNTER(context) = (__typeof__(PROGRAM_COUNTER(context)))(uintptr_t)pn_stub_canceled;
+        SET_PROGRAM_COUNTER(context, pn_stub_canceled);
     else if (at >= (uintptr_t)pn_stub_begin && at < (uintptr_t)pn_stub_end)
         return; /* the kernel has given the result */
     else if (pn_load_relaxed(&stub->is_inside)) /* this thread's own */
@@ -288,10 +290,16 @@ static void be_over(struct call *call) { pn_store_relaxed(&call->is_over, 1u); }
 
 #endif
 
+static _Thread_local __attribute__((tls_model("initial-exec"))) bool is_open;
+
+void pn_interrupt_open_thread(void) { is_open = true; }
+
 /* Lets the signal through: true if the thread had blocked it. */
 static bool unblock(sigset_t *former)
 {
     sigset_t one;
+    if (is_open)
+        return false;
     (void)sigemptyset(&one);
     (void)sigaddset(&one, pn_interrupt_signal());
     (void)pthread_sigmask(SIG_UNBLOCK, &one, former);
@@ -317,10 +325,10 @@ static long call_in_task(struct pinion_task *task, long number, const long argum
     sigset_t former;
     const bool was_blocked = unblock(&former);
     long result;
-    do
+    do {
         result = run(&call);
-    /* Relaxed: if it is missed, its signal ends the next turn. */
-    while (result == -EINTR && resumes && !pn_load_relaxed(&call.stub.is_canceled));
+        /* Relaxed: if it is missed, its signal ends the next turn. */
+    } while (result == -EINTR && resumes && !pn_load_relaxed(&call.stub.is_canceled));
     be_over(&call);
     const bool is_canceled = pn_cancel_leave(task, &call.waiter);
     if (is_canceled)

@@ -25,8 +25,12 @@
 void pn_interrupt_hold(void);
 void pn_interrupt_release(void);
 
-/* The signal; 0: none is free, or nobody holds. Threads of ours don't block it. */
+/* The signal; 0: none is free, or nobody holds. */
 int pn_interrupt_signal(void);
+
+/* The calling thread doesn't block the signal and never will, so that calls needn't look: they
+ * unblock it on others. For threads of ours; a task that blocks it there is not reached. */
+void pn_interrupt_open_thread(void);
 
 /* In words: "cancels interrupt system calls by SIGURG". */
 #define PN_INTERRUPT_WORDS 128

@@ -91,6 +91,7 @@ static void *thread_main(void *argument)
     struct pinion_pool *pool = worker->pool;
     struct pn_membership membership;
     pn_membership_enter(&membership, worker);
+    pn_interrupt_open_thread();
     while ((next = pn_worker_live(worker))) {
         (void)pthread_mutex_lock(&pool->lock);
         vacate_locked(worker);
