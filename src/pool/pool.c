@@ -333,6 +333,7 @@ static void fill_constants(struct pinion_pool *pool, const struct pinion_pool_op
     pool->is_eager = options->eager;
     pool->io.vtable = &pn_pool_vtable;
     pool->io.spin_ns = pool->spin_ns;
+    pool->io.width = pool->base_limit;
 }
 
 /* The distinct seats: what comes after them sits where they do. */
