@@ -6,6 +6,7 @@
 #ifndef PINION_GROUP_H
 #define PINION_GROUP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,10 +21,12 @@ PINION_BEGIN
  * the group is sure not to be empty or awaited then; one thread at a time awaits or cancels it, no
  * member does. Used with one io until it is empty. Fields are the library's. */
 struct pinion_group {
-    PINION_ATOMIC(uintptr_t) state;
-    void *members;
+    PINION_ATOMIC(uint32_t) lock;
+    bool is_canceled;
+    struct pinion_task *fresh, *seen, *cursor;
+    void *waiter;
 };
-#define PINION_GROUP_INIT {0, 0}
+#define PINION_GROUP_INIT {0, 0, 0, 0, 0, 0}
 
 /* Starts call in the group as pinion_async does; may run it before it returns. The result is
  * discarded. Such a member is a task of its own wherever it runs: a cancel of the group reaches it.

@@ -1,22 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 #include "lock.h"
 
+#include "atomic.h"
 #include "futex.h"
 
-/* It is held for some tens of ns; who has waited for longer waits for a thread without a CPU. */
-#define LOOKS 100
+/* FREE -> HELD -> FREE, or by way of CONTENDED: someone may sleep, so who releases wakes one. After
+ * the second mutex of Drepper, "Futexes Are Tricky" (2011). */
+enum { FREE, HELD, CONTENDED };
 
-void pn_lock_wait(struct pn_lock *lock)
+/* Some microseconds: longer than the lock is held by a thread that is not preempted. */
+#define SPINS 100
+
+void pn_lock(_Atomic uint32_t *lock)
 {
-    for (int i = 0; i < LOOKS; i++) {
-        uint32_t seen = pn_load_relaxed(&lock->word);
-        /* Acquire: as in pn_lock_acquire. */
-        if (seen == 0 && pn_cas_acquire(&lock->word, &seen, 1u))
+    for (unsigned i = 0; i < SPINS; i++) {
+        uint32_t seen = pn_load_relaxed(lock);
+        /* Acquire: pairs with the release in pn_unlock. */
+        if (seen == FREE && pn_cas_acquire(lock, &seen, HELD))
             return;
+        if (seen == CONTENDED)
+            break;
         pn_pause();
     }
-    while (pn_exchange_acquire(&lock->word, 2u) != 0)
-        (void)pn_futex_wait(&lock->word, 2, INT64_MAX);
+    /* Acquire: as above. Taken as CONTENDED, since others may sleep. */
+    while (pn_exchange_acquire(lock, CONTENDED) != FREE)
+        (void)pn_futex_wait(lock, CONTENDED, INT64_MAX);
 }
 
-void pn_lock_wake(struct pn_lock *lock) { pn_futex_wake(&lock->word, 1); }
+void pn_unlock(_Atomic uint32_t *lock)
+{
+    /* Release: what was done under the lock, pairs with the acquires in pn_lock. (And it takes in
+     * nothing that matters: acquire comes with the exchange.) */
+    if (pn_exchange_acq_rel(lock, FREE) == CONTENDED)
+        pn_futex_wake(lock, 1);
+}

@@ -10,7 +10,7 @@ void pn_cancel_request(struct pinion_task *task)
 {
     uintptr_t seen = pn_load_relaxed(&task->cancel);
     do {
-        if (seen & PN_CANCEL_REQUESTED)
+        if ((seen & PN_CANCEL_REQUESTED) && !(seen & PN_CANCEL_INHERITED))
             return;
         /* Acquire: the waiter's fields, pairs with pn_cancel_enter. Release: what the canceler did
          * before, for a task that polls pinion_cancel_requested. */
@@ -60,6 +60,20 @@ bool pn_cancel_leave(struct pinion_task *task, struct pn_waiter *waiter)
         return false;
     pn_waiter_wait_canceled(waiter); /* the canceler has it; it may not vanish yet */
     return true;
+}
+
+void pn_cancel_renew(struct pinion_task *task, bool is_inherited)
+{
+    uintptr_t seen = pn_load_relaxed(&task->cancel), wanted;
+    do {
+        if ((seen & PN_CANCEL_REQUESTED) && !(seen & PN_CANCEL_INHERITED))
+            wanted = PN_CANCEL_REQUESTED | PN_CANCEL_ARMED;
+        else
+            wanted = is_inherited ? PN_CANCEL_REQUESTED | PN_CANCEL_INHERITED : 0;
+        if (seen == wanted) /* so it is nearly always */
+            return;
+        /* Pairs with pn_cancel_request, as pn_cancel_deliver. */
+    } while (!pn_cas_acq_rel(&task->cancel, &seen, wanted));
 }
 
 bool pinion_cancel_requested(struct pinion_io *io)

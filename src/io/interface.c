@@ -18,9 +18,8 @@ static bool is_power_of_two_up_to_max(size_t align)
     return align <= PINION_ALIGN_MAX && (align & (align - 1)) == 0;
 }
 
-/* A call with an invalid alignment, which cannot fail: it runs here, on copies that have the
- * greatest one. Without memory for that it runs on what there is. */
-static __attribute__((noinline)) void run_mended(const struct pinion_call *call, void *result)
+/* On copies that have the greatest alignment. Without memory for that it runs on what there is. */
+__attribute__((noinline)) void pn_call_run_mended(const struct pinion_call *call, void *result)
 {
     const size_t room = PINION_ALIGN_MAX;
     const size_t context_bytes = (call->context_size + room - 1) / room * room;
@@ -48,10 +47,11 @@ static __attribute__((noinline)) void run_mended(const struct pinion_call *call,
 void pinion_async(struct pinion_io *io, const struct pinion_call *call, void *result,
                   struct pinion_future *future)
 {
+    const struct pn_spawn spawn = {.call = call, .kind = PN_ASYNC};
     PN_ASSERT(pn_call_is_valid(call));
     if (PN_UNLIKELY(!pn_call_is_aligned(call)))
-        run_mended(call, result);
-    else if (io->vtable->async(io, call, future))
+        pn_call_run_mended(call, result);
+    else if (io->vtable->queue(io, &spawn, &future->task))
         return;
     else
         pn_call_run(call, result);
@@ -60,33 +60,36 @@ void pinion_async(struct pinion_io *io, const struct pinion_call *call, void *re
 
 void pinion_async_detached(struct pinion_io *io, const struct pinion_call *call)
 {
+    const struct pn_spawn spawn = {.call = call, .kind = PN_DETACHED};
+    struct pinion_task *unused;
     PN_ASSERT(pn_call_is_valid(call));
     if (PN_UNLIKELY(!pn_call_is_aligned(call)))
-        run_mended(call, NULL);
-    else if (!io->vtable->detached(io, call))
+        pn_call_run_mended(call, NULL);
+    else if (!io->vtable->queue(io, &spawn, &unused))
         pn_call_run(call, NULL);
 }
 
-static int spawn(struct pinion_io *io, const struct pinion_call *call, enum pn_task_kind kind,
-                 struct pinion_future *future)
+int pn_spawn(struct pinion_io *io, const struct pn_spawn *spawn, struct pinion_task **task)
 {
-    if (!pn_call_is_valid(call))
+    if (!pn_call_is_valid(spawn->call))
         return pn_error(EINVAL, "a call needs a start function, alignments that are powers of two "
                                 "up to %d, and a context if its size is not 0",
                         PINION_ALIGN_MAX);
-    return io->vtable->spawn(io, call, kind, future);
+    return io->vtable->spawn(io, spawn, task);
 }
 
 int pinion_async_concurrent(struct pinion_io *io, const struct pinion_call *call,
                             struct pinion_future *future)
 {
-    return spawn(io, call, PN_CONCURRENT, future);
+    const struct pn_spawn spawn = {.call = call, .kind = PN_CONCURRENT};
+    return pn_spawn(io, &spawn, &future->task);
 }
 
 int pinion_async_parallel(struct pinion_io *io, const struct pinion_call *call,
                           struct pinion_future *future)
 {
-    return spawn(io, call, PN_PARALLEL, future);
+    const struct pn_spawn spawn = {.call = call, .kind = PN_PARALLEL};
+    return pn_spawn(io, &spawn, &future->task);
 }
 
 /* An await as a canceler sees it: it passes the request on. */

@@ -56,14 +56,13 @@ struct pn_unpark {
 };
 
 struct pn_io_vtable {
-    /* As the public functions; call is valid. async gives false if the caller is to run it at
-     * once. */
-    bool (*async)(struct pinion_io *io, const struct pinion_call *call,
-                  struct pinion_future *future);
-    bool (*detached)(struct pinion_io *io, const struct pinion_call *call);
-    /* kind: PN_CONCURRENT or PN_PARALLEL. */
-    int (*spawn)(struct pinion_io *io, const struct pinion_call *call, enum pn_task_kind kind,
-                 struct pinion_future *future);
+    /* As pinion_async and its kin: kind is PN_ASYNC or PN_DETACHED, the call is valid. False if the
+     * caller is to run it at once. *task is the future's, if it has one; else the task may be gone
+     * by then. */
+    bool (*queue)(struct pinion_io *io, const struct pn_spawn *spawn, struct pinion_task **task);
+    /* As pinion_async_concurrent and _parallel and their kin: kind is PN_CONCURRENT or
+     * PN_PARALLEL. */
+    int (*spawn)(struct pinion_io *io, const struct pn_spawn *spawn, struct pinion_task **task);
     /* A task was claimed by the caller, which is about to run it. For its queue and its
      * counters. */
     void (*claimed)(struct pinion_io *io, struct pinion_task *task);
@@ -79,6 +78,7 @@ struct pn_io_vtable {
 struct pinion_io {
     const struct pn_io_vtable *vtable;
     int64_t spin_ns; /* how long a thread that waits looks before it sleeps; INT64_MAX: for ever */
+    unsigned width;  /* so many queued tasks can run at a time; 0: none is ever queued */
 };
 
 /* Why this io can do nothing here that may fail or wait: 0, or an error. */
@@ -87,5 +87,11 @@ static inline int pn_io_refusal(const struct pinion_io *io)
     (void)io;
     return 0;
 }
+
+/* Runs in the caller a call that can't fail and has an invalid alignment. */
+void pn_call_run_mended(const struct pinion_call *call, void *result);
+
+/* Checks the call, then spawns it: the errors of pinion_async_concurrent. */
+int pn_spawn(struct pinion_io *io, const struct pn_spawn *spawn, struct pinion_task **task);
 
 #endif

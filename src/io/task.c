@@ -8,6 +8,7 @@
 #include "arena.h"
 #include "check.h"
 #include "context.h"
+#include "member.h"
 #include "slab.h"
 
 /* Where things lie behind a task's header. */
@@ -41,10 +42,13 @@ static struct layout lay_out(const struct pinion_call *call, size_t start)
     return layout;
 }
 
+#define MEMBER_BYTES sizeof(struct pn_member)
+
 static struct pn_task_large *large_of(struct pinion_task *task)
 {
+    char *behind = (char *)(task + 1);
     PN_ASSERT(task->is_large);
-    return (struct pn_task_large *)(void *)(task + 1);
+    return (struct pn_task_large *)(void *)(behind + (task->is_member ? MEMBER_BYTES : 0));
 }
 
 static bool place_small(struct pinion_task *task, const struct layout *layout,
@@ -60,7 +64,8 @@ static bool place_small(struct pinion_task *task, const struct layout *layout,
 static bool place_large(struct pinion_task *task, const struct pinion_call *call,
                         struct pinion_arena *arena)
 {
-    struct pn_task_large *large = (struct pn_task_large *)(void *)(task + 1);
+    task->is_large = true;
+    struct pn_task_large *large = large_of(task);
     struct layout layout = lay_out(call, 0);
     if (layout.bytes == 0) /* an alignment alone brought it here; the arena refuses 0 bytes */
         layout.bytes = 1;
@@ -70,24 +75,24 @@ static bool place_large(struct pinion_task *task, const struct pinion_call *call
     large->arena = arena;
     large->payload_bytes = layout.bytes;
     large->result_bytes = call->result_size;
-    task->is_large = true;
     task->context = (char *)large->payload + layout.context_offset;
     task->result = call->result_size ? (char *)large->payload + layout.result_offset : NULL;
     task->result_small = UINT16_MAX;
     return true;
 }
 
-struct pinion_task *pn_task_create(const struct pinion_call *call, enum pn_task_kind kind,
-                                   uintptr_t state, struct pn_slab *slab,
-                                   struct pinion_arena *arena)
+struct pinion_task *pn_task_create(const struct pn_spawn *spawn, uintptr_t state,
+                                   struct pn_slab *slab, struct pinion_arena *arena)
 {
-    const struct layout layout = lay_out(call, sizeof(struct pinion_task));
+    const struct pinion_call *call = spawn->call;
+    const size_t head = sizeof(struct pinion_task) + (spawn->group ? MEMBER_BYTES : 0);
+    const struct layout layout = lay_out(call, head);
     const bool is_small = layout.bytes <= PN_SLAB_SIZE_MAX && layout.align <= PN_SLAB_STEP;
-    const size_t bytes =
-        is_small ? layout.bytes : sizeof(struct pinion_task) + sizeof(struct pn_task_large);
-    struct pinion_task *task = pn_slab_alloc(slab, bytes);
+    struct pinion_task *task =
+        pn_slab_alloc(slab, is_small ? layout.bytes : head + sizeof(struct pn_task_large));
     if (!task)
         return NULL;
+    task->is_member = spawn->group != NULL;
     if (!(is_small ? place_small(task, &layout, call) : place_large(task, call, arena))) {
         pn_slab_free(slab, task);
         return NULL;
@@ -97,10 +102,12 @@ struct pinion_task *pn_task_create(const struct pinion_call *call, enum pn_task_
     task->start = call->start;
     task->next = NULL;
     task->local = *pn_context_local();
-    task->kind = (uint8_t)kind;
+    task->kind = (uint8_t)spawn->kind;
     task->is_protected = false;
     if (call->context_size)
         memcpy(task->context, call->context, call->context_size);
+    if (spawn->group)
+        pn_member_init(task, spawn->group);
     return task;
 }
 
@@ -116,6 +123,23 @@ void pn_task_destroy(struct pinion_task *task, struct pn_slab *mine)
     if (task->is_large && large_of(task)->payload)
         free_payload(task);
     pn_slab_free(mine, task);
+}
+
+void pn_task_publish(struct pinion_task *task)
+{
+    if (task->is_member)
+        pn_member_enter(task);
+}
+
+bool pn_task_withdraw(struct pinion_task *task, struct pn_slab *mine)
+{
+    const bool was_handed = pn_load_relaxed(&task->state) == PN_TASK_RUNNING;
+    if (!was_handed && !pn_task_take(task, mine))
+        return false;
+    if (task->is_member)
+        pn_member_leave(task);
+    pn_task_destroy(task, mine);
+    return true;
 }
 
 /* Results that nobody wants go to the stack, up to this size as a matter of course, up to the
@@ -204,6 +228,18 @@ void pn_task_finish(struct pinion_task *task)
         pn_waiter_signal(waiter, PN_WAITER_FIRED);
 }
 
+void pn_task_end(struct pinion_task *task, struct pn_slab *mine)
+{
+    const bool is_member = task->is_member;
+    if (!is_member && task->kind != PN_DETACHED) {
+        pn_task_finish(task);
+        return;
+    }
+    if (is_member)
+        pn_member_leave(task);
+    pn_task_destroy(task, mine);
+}
+
 bool pn_task_take(struct pinion_task *task, struct pn_slab *mine)
 {
     uintptr_t seen = PN_TASK_QUEUED | PN_TASK_IN_QUEUE;
@@ -252,7 +288,7 @@ void pn_task_copy_result(const struct pinion_task *task, void *result)
         return;
     size_t bytes = task->result_small;
     if (task->is_large)
-        bytes = ((const struct pn_task_large *)(const void *)(task + 1))->result_bytes;
+        bytes = large_of((struct pinion_task *)task)->result_bytes;
     memcpy(result, task->result, bytes);
 }
 

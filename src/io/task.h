@@ -5,7 +5,8 @@
  * queued.
  *
  * Who may hold a task: its future, the queue that it stands in, and the thread that runs it. It is
- * freed when the first two have let go of it (a detached one, which has no future: when it ended).
+ * freed when the first two have let go of it (a detached one and a group's member, which have no
+ * future: when they ended).
  */
 #ifndef PN_TASK_H
 #define PN_TASK_H
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <pinion/group.h>
 #include <pinion/io.h>
 
 #include "atomic.h"
@@ -51,18 +53,21 @@ struct pn_slab;
  *   ARMED    it has not been delivered yet. Set with REQUESTED, cleared by the delivery of
  *            -ECANCELED, set again by recancel. So "was given -ECANCELED" is REQUESTED without
  *            ARMED.
+ *   INHERITED  the request is not this task's: that of its maker, delivered there before, which
+ *            shows here too. Cleared by a request of its own, which is delivered as any.
  *   waiter   the cancelable wait that the task is in, 0 if none. Set and cleared by the thread that
  *            runs the task; taken by the canceler, which then owes it the signal CANCELED.
  */
 #define PN_CANCEL_REQUESTED ((uintptr_t)1)
 #define PN_CANCEL_ARMED     ((uintptr_t)2)
+#define PN_CANCEL_INHERITED ((uintptr_t)4)
 #define PN_CANCEL_FLAGS     ((uintptr_t)(PN_WAITER_ALIGN - 1))
 
 enum pn_task_kind { PN_ASYNC, PN_DETACHED, PN_CONCURRENT, PN_PARALLEL };
 
 /* 64 bytes, then the context, then the result. Who writes what: state and cancel, above. next: who
- * owns the queue that it stands in, or hands it over. local, is_protected: who runs it. The rest:
- * who made it, before it is published. */
+ * owns the queue that it stands in, or hands it over. local, is_protected: who runs it. is_held:
+ * who has the lock of its group. The rest: who made it, before it is published. */
 struct pinion_task {
     _Atomic uintptr_t state;
     _Atomic uintptr_t cancel;
@@ -75,10 +80,19 @@ struct pinion_task {
     uint8_t kind;          /* enum pn_task_kind */
     bool is_large;         /* context and result are elsewhere: pn_task_large follows */
     bool is_protected;     /* cancelation points don't see the request */
+    bool is_member;        /* of a group: a struct pn_member follows */
+    bool is_held;          /* a member that a canceler is at */
 };
 _Static_assert(sizeof(struct pinion_task) <= PN_LINE, "a small closure should fit two lines");
 
-/* Behind the task where context and result do not fit a slab's block. */
+/* Behind the task of a group's member. next, link, ender: under the group's lock. */
+struct pn_member {
+    struct pinion_group *group;        /* constant */
+    struct pinion_task *next, **link;  /* in one of the group's lists */
+    struct pn_waiter *ender;           /* it has ended, and waits until it is not held */
+};
+
+/* Behind that, where context and result do not fit a slab's block. */
 struct pn_task_large {
     struct pinion_arena *arena;
     void *payload; /* context and result; NULL once it was freed */
@@ -98,15 +112,31 @@ static inline bool pn_call_is_aligned(const struct pinion_call *call)
            call->context_align <= PINION_ALIGN_MAX && call->result_align <= PINION_ALIGN_MAX;
 }
 
+/* What is to be started, and how. */
+struct pn_spawn {
+    const struct pinion_call *call;
+    enum pn_task_kind kind;
+    struct pinion_group *group; /* that it is to be a member of, or NULL */
+    bool is_optional;           /* if it isn't queued nobody runs it */
+};
+
 /* Makes a task of a valid call in the state given (PN_TASK_QUEUED | PN_TASK_IN_QUEUE, or
  * PN_TASK_RUNNING if it is handed over), its context copied. slab is the caller's; what does not
  * fit its blocks comes from arena. NULL when out of memory. */
-struct pinion_task *pn_task_create(const struct pinion_call *call, enum pn_task_kind kind,
-                                   uintptr_t state, struct pn_slab *slab,
-                                   struct pinion_arena *arena);
+struct pinion_task *pn_task_create(const struct pn_spawn *spawn, uintptr_t state,
+                                   struct pn_slab *slab, struct pinion_arena *arena);
 
-/* Frees a task. mine: the caller's slab or NULL. */
+/* Frees a task that nobody else knows (any more). mine: the caller's slab or NULL. */
 void pn_task_destroy(struct pinion_task *task, struct pn_slab *mine);
+
+/* Before a task is pushed or handed over: a member enters its group. Who awaits that may claim it
+ * from now on, if it is QUEUED, even before the push. */
+void pn_task_publish(struct pinion_task *task);
+
+/* A task that was published could not be pushed, or handed over, and will not run: true, and it is
+ * gone. False: who awaits its group has claimed it, so it is as if it had been queued. mine: the
+ * caller's slab or NULL. */
+bool pn_task_withdraw(struct pinion_task *task, struct pn_slab *mine);
 
 /* Runs call in the caller, as part of the task that runs here. result: where its result goes, or
  * NULL to discard it. Waits for memory where a discarded result of over 16 KiB needs some and there
@@ -117,8 +147,12 @@ void pn_call_run(const struct pinion_call *call, void *result);
 void pn_task_run(struct pinion_task *task);
 
 /* Makes the state DONE and signals who waits. The task may be gone when this returns. For a task
- * that was taken from a queue or handed over. */
+ * with a future that was taken from a queue or handed over. */
 void pn_task_finish(struct pinion_task *task);
+
+/* What follows pn_task_run for any task that was taken from a queue or handed over: finishes it, or
+ * frees it if it has no future. mine: the caller's slab or NULL. */
+void pn_task_end(struct pinion_task *task, struct pn_slab *mine);
 
 /* What came out of a queue: true and it is the caller's to run, or false, it was claimed by an
  * await (freed here if the future is consumed). mine: the caller's slab or NULL. */

@@ -89,8 +89,8 @@ void pn_worker_flush(struct pn_worker *worker)
         pn_pool_wake(worker->pool, worker->neighbors, &worker->counters);
 }
 
-static bool worker_queue(struct pn_worker *worker, const struct pinion_call *call,
-                         enum pn_task_kind kind, struct pinion_task **queued)
+static bool worker_queue(struct pn_worker *worker, const struct pn_spawn *spawn,
+                         struct pinion_task **queued)
 {
     struct pinion_pool *pool = worker->pool;
     if (pool->base_limit == 0)
@@ -99,15 +99,14 @@ static bool worker_queue(struct pn_worker *worker, const struct pinion_call *cal
         pn_deque_count(&worker->deque) >= ENOUGH_QUEUED + (size_t)worker->tombstones;
     if ((has_enough && !pool->is_eager && !is_hungry(pool)) || !is_staffed(pool))
         return false;
-    struct pinion_task *task = pn_task_create(call, kind, PN_TASK_QUEUED | PN_TASK_IN_QUEUE,
+    struct pinion_task *task = pn_task_create(spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE,
                                               worker->slab, worker->node->arena);
     if (!task)
         return false;
-    *queued = task; /* before the push: after it, a detached task may be gone */
-    if (!push_own(worker, task)) {
-        pn_task_destroy(task, worker->slab);
+    *queued = task; /* before others know it: after, a task without a future may be gone */
+    pn_task_publish(task);
+    if (!push_own(worker, task) && pn_task_withdraw(task, worker->slab))
         return false;
-    }
     pn_count(&worker->counters.queued, 1);
     pn_pool_wake(pool, worker->neighbors, &worker->counters);
     return true;
@@ -116,17 +115,16 @@ static bool worker_queue(struct pn_worker *worker, const struct pinion_call *cal
 /* ---- outside threads ---- */
 
 static struct pinion_task *outside_create(struct pn_pool_node *node,
-                                          const struct pinion_call *call, enum pn_task_kind kind,
-                                          uintptr_t state)
+                                          const struct pn_spawn *spawn, uintptr_t state)
 {
     (void)pthread_mutex_lock(&node->slab_lock);
-    struct pinion_task *task = pn_task_create(call, kind, state, node->slab, node->arena);
+    struct pinion_task *task = pn_task_create(spawn, state, node->slab, node->arena);
     (void)pthread_mutex_unlock(&node->slab_lock);
     return task;
 }
 
-static bool outside_queue(struct pinion_pool *pool, const struct pinion_call *call,
-                          enum pn_task_kind kind, struct pinion_task **queued)
+static bool outside_queue(struct pinion_pool *pool, const struct pn_spawn *spawn,
+                          struct pinion_task **queued)
 {
     struct pn_pool_node *node = pn_pool_node_here(pool);
     const size_t count = pn_lane_count(&node->lane);
@@ -135,12 +133,14 @@ static bool outside_queue(struct pinion_pool *pool, const struct pinion_call *ca
         (count >= ENOUGH_QUEUED * (size_t)pool->base_limit && !is_hungry(pool));
     struct pinion_task *task = NULL;
     if (pool->base_limit && !(has_enough && !pool->is_eager) && is_staffed(pool))
-        task = outside_create(node, call, kind, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
+        task = outside_create(node, spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
     if (!task) {
-        pn_fetch_add_relaxed(&node->counters.inlined, UINT64_C(1));
+        if (!spawn->is_optional)
+            pn_fetch_add_relaxed(&node->counters.inlined, UINT64_C(1));
         return false;
     }
     *queued = task;
+    pn_task_publish(task);
     pn_fetch_add_relaxed(&node->counters.queued, UINT64_C(1));
     pn_fetch_add_relaxed(&node->injected, UINT64_C(1));
     pn_lane_push(&node->lane, task);
@@ -150,51 +150,40 @@ static bool outside_queue(struct pinion_pool *pool, const struct pinion_call *ca
 
 /* ---- the interface ---- */
 
-static bool queue(struct pinion_io *io, const struct pinion_call *call, enum pn_task_kind kind,
-                  struct pinion_task **queued)
+static bool pool_queue(struct pinion_io *io, const struct pn_spawn *spawn,
+                       struct pinion_task **queued)
 {
     struct pinion_pool *pool = pn_pool_of(io);
     struct pn_worker *worker = pn_membership_find(pool);
     if (!worker)
-        return outside_queue(pool, call, kind, queued);
-    if (worker_queue(worker, call, kind, queued))
+        return outside_queue(pool, spawn, queued);
+    if (worker_queue(worker, spawn, queued))
         return true;
-    pn_count(&worker->counters.inlined, 1);
+    if (!spawn->is_optional)
+        pn_count(&worker->counters.inlined, 1);
     return false;
 }
 
-static bool pool_async(struct pinion_io *io, const struct pinion_call *call,
-                       struct pinion_future *future)
-{
-    return queue(io, call, PN_ASYNC, &future->task);
-}
-
-static bool pool_detached(struct pinion_io *io, const struct pinion_call *call)
-{
-    struct pinion_task *unused;
-    return queue(io, call, PN_DETACHED, &unused);
-}
-
-static int pool_spawn(struct pinion_io *io, const struct pinion_call *call, enum pn_task_kind kind,
-                      struct pinion_future *future)
+static int pool_spawn(struct pinion_io *io, const struct pn_spawn *spawn,
+                      struct pinion_task **started)
 {
     struct pinion_pool *pool = pn_pool_of(io);
     struct pn_worker *worker = pn_membership_find(pool);
     struct pn_pool_node *node = worker ? worker->node : pn_pool_node_here(pool);
     /* Running from the start: it is never queued, and an await can't claim it. */
     struct pinion_task *task =
-        worker ? pn_task_create(call, kind, PN_TASK_RUNNING, worker->slab, node->arena)
-               : outside_create(node, call, kind, PN_TASK_RUNNING);
+        worker ? pn_task_create(spawn, PN_TASK_RUNNING, worker->slab, node->arena)
+               : outside_create(node, spawn, PN_TASK_RUNNING);
     if (!task)
-        return pn_error(ENOMEM, "out of memory for a task of %zu + %zu bytes", call->context_size,
-                        call->result_size);
+        return pn_error(ENOMEM, "out of memory for a task of %zu + %zu bytes",
+                        spawn->call->context_size, spawn->call->result_size);
+    pn_task_publish(task);
     const int error = pn_pool_reserve_run(pool, task, node);
-    if (error) {
-        pn_task_destroy(task, worker ? worker->slab : NULL);
-        return error;
-    }
-    future->task = task;
-    return 0;
+    if (error)
+        (void)pn_task_withdraw(task, worker ? worker->slab : NULL);
+    else
+        *started = task; /* a member may be gone by now */
+    return error;
 }
 
 /* Entries that were claimed are in the way of the owner's later pops: takes the youngest ones
@@ -231,8 +220,8 @@ static void pool_claimed(struct pinion_io *io, struct pinion_task *task)
         pn_fetch_and_acq_rel(&task->state, ~PN_TASK_IN_QUEUE); /* out of the queue already */
         if (worker->tombstones)
             sweep_tombstones(worker);
-    } else {
-        worker->tombstones++;
+    } else if (pn_deque_count(&worker->deque) > worker->tombstones) {
+        worker->tombstones++; /* unless it stood elsewhere: it is an upper bound */
     }
 }
 
@@ -250,8 +239,7 @@ static void pool_yield(struct pinion_io *io)
 }
 
 const struct pn_io_vtable pn_pool_vtable = {
-    .async = pool_async,
-    .detached = pool_detached,
+    .queue = pool_queue,
     .spawn = pool_spawn,
     .claimed = pool_claimed,
     .drop = pool_drop,

@@ -295,14 +295,9 @@ int pinion_affinity_restore(void)
 
 static void run(struct pn_worker *worker, struct pinion_task *task)
 {
-    /* What is needed after the task is gone is read before it is finished. */
-    const bool is_detached = task->kind == PN_DETACHED;
     pn_count(&worker->counters.tasks, 1);
     pn_task_run(task);
-    if (is_detached)
-        pn_task_destroy(task, worker->slab);
-    else
-        pn_task_finish(task);
+    pn_task_end(task, worker->slab);
     if (worker->is_loose)
         take_seat(worker);
 }
@@ -407,7 +402,7 @@ static bool run_reserved(struct pn_worker *worker, const struct pn_command *comm
         worker->floats = NULL;
     }
     const bool goes_on = pn_pool_reserve_ended(worker); /* before the completion is visible */
-    pn_task_finish(task);
+    pn_task_end(task, worker->slab);
     return goes_on;
 }
 

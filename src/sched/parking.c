@@ -24,7 +24,7 @@ struct parked {
  * number, and who is about to park: counted up before it looks at the word that it waits for, so
  * that who changed the word and then sees 0 has nobody to wake. */
 struct bucket {
-    alignas(PN_LINE) struct pn_lock lock;
+    alignas(PN_LINE) _Atomic uint32_t lock;
     _Atomic uint32_t count;
     struct parked *head, **tail;
 };
@@ -73,7 +73,7 @@ static void list_locked(struct bucket *bucket, struct parked *parked)
 static bool enlist(struct bucket *bucket, struct parked *parked)
 {
     struct pn_park *park = parked->park;
-    pn_lock_acquire(&bucket->lock);
+    pn_lock(&bucket->lock);
     /* Before the word is looked at: pairs with the fence and the load in nobody_is_there. */
     pn_fetch_add_seq_cst(&bucket->count, 1u);
     const bool sleeps = park->may_sleep(park);
@@ -81,18 +81,18 @@ static bool enlist(struct bucket *bucket, struct parked *parked)
         list_locked(bucket, parked);
     else
         pn_fetch_sub_relaxed(&bucket->count, 1u);
-    pn_lock_release(&bucket->lock);
+    pn_unlock(&bucket->lock);
     return sleeps;
 }
 
 /* It waits no longer: true if nobody had unparked it. */
 static bool delist(struct bucket *bucket, struct parked *parked)
 {
-    pn_lock_acquire(&bucket->lock);
+    pn_lock(&bucket->lock);
     const bool was_listed = parked->link != NULL;
     if (was_listed)
         remove_locked(bucket, parked);
-    pn_lock_release(&bucket->lock);
+    pn_unlock(&bucket->lock);
     return was_listed;
 }
 
@@ -174,11 +174,11 @@ void pn_parking_unpark(struct pinion_io *io, struct pn_unpark *unpark)
     if (!unpark->settle && nobody_is_there(bucket))
         return;
     bool remaining;
-    pn_lock_acquire(&bucket->lock);
+    pn_lock(&bucket->lock);
     struct parked *chosen = choose_locked(bucket, unpark, &remaining);
     if (unpark->settle)
         unpark->settle(unpark, remaining);
-    pn_lock_release(&bucket->lock);
+    pn_unlock(&bucket->lock);
     while (chosen) {
         struct parked *next = chosen->next; /* it may be gone after the signal */
         pn_waiter_signal(&chosen->waiter, PN_WAITER_FIRED);

@@ -36,7 +36,8 @@ static struct pinion_task *make(size_t context_size, size_t context_align, size_
     for (size_t i = 0; i < context_size; i++)
         context[i] = (unsigned char)(i * 3);
     assert_true(pn_call_is_valid(&call));
-    struct pinion_task *task = pn_task_create(&call, PN_ASYNC, state, slab, arena);
+    const struct pn_spawn spawn = {.call = &call, .kind = PN_ASYNC};
+    struct pinion_task *task = pn_task_create(&spawn, state, slab, arena);
     assert_non_null(task);
     return task;
 }
