@@ -275,7 +275,7 @@ static void meet_others(struct pinion_io *io, void *context, unsigned index)
     struct party *party = context;
     uint32_t seed = index + 1, items[4];
     for (int left = party->rounds; left > 0;) {
-        size_t count = 1 + suite_random(&seed) % (3 + (index % 2 == 0));
+        size_t count = 1 + suite_random(&seed) % (index % 2 ? 3u : 4u);
         if (count > (size_t)left)
             count = (size_t)left;
         const size_t min = 1 + suite_random(&seed) % count;
