@@ -19,8 +19,8 @@ struct pn_how {
     int64_t deadline; /* ns of CLOCK_MONOTONIC; INT64_MAX: none */
     bool is_cancelable;
 };
-#define PN_HOW(until) ((struct pn_how){.deadline = (until), .is_cancelable = true})
-#define PN_HOW_UNCANCELABLE(until) ((struct pn_how){.deadline = (until), .is_cancelable = false})
+#define PN_CANCELABLE(until)   (&(const struct pn_how){.deadline = (until), .is_cancelable = true})
+#define PN_UNCANCELABLE(until) (&(const struct pn_how){.deadline = (until), .is_cancelable = false})
 
 /* Parking: waiting at an address until someone unparks who is there, the futex that all of sync.h
  * is built on. Deciding to sleep and deciding to wake are each one step, under a lock that belongs
@@ -31,6 +31,8 @@ struct pn_how {
 struct pn_park {
     const volatile void *address;
     bool (*may_sleep)(struct pn_park *park);
+    /* Called without the lock once who waits can be unparked, before it sleeps. May be NULL. */
+    void (*parked)(struct pn_park *park, struct pinion_io *io);
     uint32_t kind;   /* the caller's own, for who unparks */
     bool goes_first; /* before all others: it was woken, but was not the fastest */
 };
@@ -78,5 +80,12 @@ struct pinion_io {
     const struct pn_io_vtable *vtable;
     int64_t spin_ns; /* how long a thread that waits looks before it sleeps; INT64_MAX: for ever */
 };
+
+/* Why this io can do nothing here that may fail or wait: 0, or an error. */
+static inline int pn_io_refusal(const struct pinion_io *io)
+{
+    (void)io;
+    return 0;
+}
 
 #endif

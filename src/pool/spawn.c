@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include "detail.h"
+#include "parking.h"
 #include "pool.h"
 #include "slab.h"
 
@@ -255,4 +256,6 @@ const struct pn_io_vtable pn_pool_vtable = {
     .claimed = pool_claimed,
     .drop = pool_drop,
     .yield = pool_yield,
+    .park = pn_parking_park,
+    .unpark = pn_parking_unpark,
 };
