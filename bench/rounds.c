@@ -9,12 +9,12 @@
 
 #include "rounds_print.h"
 
-#define ROUNDS_MAX  10000
-#define MS_MAX      10000
-#define MS_DEFAULT  20
-#define MS          INT64_C(1000000)
-#define N_MAX       (UINT64_C(1) << 40)
-#define GROWTH_MAX  16 /* of n, from one try to the next */
+#define ROUNDS_MAX 10000
+#define MS_MAX     10000
+#define MS_DEFAULT 20
+#define MS         INT64_C(1000000)
+#define N_MAX      (UINT64_C(1) << 40)
+#define GROWTH_MAX 16 /* of n, from one try to the next */
 
 int64_t rounds_now(void)
 {
@@ -205,8 +205,8 @@ static void settle(struct rounds_row *row, int64_t round_ns)
     for (;;) {
         const int64_t ns = row->run(row->context, row->n);
         const double factor = (double)round_ns / (double)(ns > 0 ? ns : 1);
-        const uint64_t n = stepped(row, (double)row->n * (factor < GROWTH_MAX ? factor
-                                                                              : GROWTH_MAX));
+        const uint64_t n =
+            stepped(row, (double)row->n * (factor < GROWTH_MAX ? factor : GROWTH_MAX));
         const bool is_near = factor < 2 || n <= row->n;
         row->n = n;
         if (is_near)
@@ -239,8 +239,7 @@ void rounds_run(struct rounds *rounds)
     }
     for (unsigned round = 0; round < rounds->count; round++) {
         for (size_t i = 0; i < rounds->row_count; i++) {
-            struct rounds_row *row =
-                &rounds->rows[round % 2 ? rounds->row_count - 1 - i : i];
+            struct rounds_row *row = &rounds->rows[round % 2 ? rounds->row_count - 1 - i : i];
             if (row->chosen)
                 measure(row, round);
         }

@@ -197,6 +197,9 @@ static void print_json_row(const struct rounds *rounds, const struct rounds_row 
         print_key("peer", row->peers[i]->name);
         printf(", \"of_medians\": %.6f, \"of_rounds\": %.6f}", ratio.of_medians, ratio.of_rounds);
     }
+    printf("], \"samples\": [");
+    for (unsigned i = 0; i < rounds->count; i++)
+        printf("%s%.3f", i ? ", " : "", row->ns[i]);
     printf("]}");
 }
 

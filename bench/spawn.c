@@ -120,10 +120,9 @@ static void note_counters(struct rounds *rounds, const char *name, struct pinion
 {
     struct pinion_pool_stats stats;
     pinion_pool_stats(pool, &stats);
-    rounds_note(rounds,
-                "%s: inlined %" PRIu64 ", queued %" PRIu64 ", claimed %" PRIu64 ", stolen %" PRIu64,
-                name, stats.inlined, stats.queued, stats.claimed,
-                stats.stolen_near + stats.stolen_far);
+    rounds_note(
+        rounds, "%s: inlined %" PRIu64 ", queued %" PRIu64 ", claimed %" PRIu64 ", stolen %" PRIu64,
+        name, stats.inlined, stats.queued, stats.claimed, stats.stolen_near + stats.stolen_far);
 }
 
 /* Memory of the caller's closures while many tasks are queued that nobody may run yet. */

@@ -26,8 +26,7 @@ static const char about[] =
     "What waiting for each other costs: locks, wakes and queues between parallel tasks of a pool,\n"
     "beside POSIX threads, GLib's GAsyncQueue and Go's channels where they are installed\n"
     "(tools/setup --peers). Throughput, not the tail of a single wait, and not fairness.\n"
-    "A lock row's operation is lock and unlock; a wake row's one wake; a queue row's one item that\n"
-    "is put and got.\n";
+    "An operation is a lock and unlock, one wake, one item that is put and got.\n";
 
 static struct pinion_pool *make_pool(enum pinion_idle idle)
 {

@@ -60,8 +60,7 @@ static int64_t run_lock(void *context, uint64_t n)
     lock->each = n / lock->members;
     for (int i = 0; i < 4; i++)
         lock->words[i] = 0;
-    const int64_t ns =
-        crew_run(lock->io, lock->members, lock->io ? lock_pinion : lock_posix, lock);
+    const int64_t ns = crew_run(lock->io, lock->members, lock->io ? lock_pinion : lock_posix, lock);
     if (lock->words[0] != n || lock->words[3] != n)
         rounds_die("%" PRIu64 " turns under a lock counted %" PRIu64, n, lock->words[0]);
     return ns;

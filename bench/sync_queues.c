@@ -72,7 +72,13 @@ static void nothing(struct passing *passing)
     (void)passing;
 }
 
-static const struct kind pinion_kind = {"pinion", NULL, queue_init, nothing, queue_put, queue_get};
+static const struct kind pinion_kind = {
+    .name = "pinion",
+    .init = queue_init,
+    .fini = nothing,
+    .put = queue_put,
+    .get = queue_get,
+};
 
 /* ---- mutex and two conditions ---- */
 
@@ -96,8 +102,13 @@ static size_t mutex_get(struct passing *passing, uint64_t *words, size_t count)
     return ring_get(&passing->ring, words, count);
 }
 
-static const struct kind mutex_kind = {"mutex+conditions", NULL,      mutex_init,
-                                       mutex_fini,         mutex_put, mutex_get};
+static const struct kind mutex_kind = {
+    .name = "mutex+conditions",
+    .init = mutex_init,
+    .fini = mutex_fini,
+    .put = mutex_put,
+    .get = mutex_get,
+};
 
 /* ---- GLib ---- */
 
@@ -167,13 +178,21 @@ static size_t glib_get(struct passing *passing, uint64_t *words, size_t count)
 }
 
 static const struct kind glib_kind = {
-    "GAsyncQueue", "GAsyncQueue has no bound: a POSIX semaphore bounds it here, and costs.",
-    glib_init,     glib_fini,
-    glib_put,      glib_get};
+    .name = "GAsyncQueue",
+    .note = "GAsyncQueue has no bound: a POSIX semaphore bounds it here, and costs.",
+    .init = glib_init,
+    .fini = glib_fini,
+    .put = glib_put,
+    .get = glib_get,
+};
 static const struct kind glib_unbounded_kind = {
-    "GAsyncQueue, unbounded", "GAsyncQueue, unbounded: its producers never wait.",
-    glib_init,                glib_fini,
-    glib_push,                glib_pop};
+    .name = "GAsyncQueue, unbounded",
+    .note = "GAsyncQueue, unbounded: its producers never wait.",
+    .init = glib_init,
+    .fini = glib_fini,
+    .put = glib_push,
+    .get = glib_pop,
+};
 #endif
 
 /* ---- a round ---- */
@@ -269,17 +288,16 @@ static struct rounds_row *add_row(struct rounds *rounds, rounds_run_fn *run,
     passing->producers = passing->consumers = setting->members;
     passing->capacity = setting->capacity;
     passing->batch = setting->batch;
-    struct rounds_row *row =
-        rounds_row(rounds, run, passing, "queue %u:%u, capacity %zu%s: %s", setting->members,
-                   setting->members, setting->capacity, setting->batch > 1 ? ", by 16" : "",
-                   kind->name);
+    struct rounds_row *row = rounds_row(rounds, run, passing, "queue %u:%u, capacity %zu%s: %s",
+                                        setting->members, setting->members, setting->capacity,
+                                        setting->batch > 1 ? ", by 16" : "", kind->name);
     row->note = kind->note;
     row->step = setting->members * setting->batch;
     return row;
 }
 
-static void add_setting(struct rounds *rounds, const struct setting *setting,
-                        struct pinion_io *io, bool has_channel)
+static void add_setting(struct rounds *rounds, const struct setting *setting, struct pinion_io *io,
+                        bool has_channel)
 {
     static const struct kind channel_kind = {
         .name = "Go channel",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * What it costs to read a topology and to make a plan: of this machine, and of one with 1,024 CPUs
- * from a description and from an XML file that is written for the run.
+ * from a description and from an XML file that is written for the run (into TMPDIR or /tmp).
  *
  * A round is one load or plan, so that a median is one of so many single calls, warm: the first
  * load of a process, with cold caches and a cold /sys, is the warm-up that is not counted. It does
@@ -11,7 +11,9 @@
  */
 #include <errno.h>
 #include <hwloc.h>
+#include <limits.h>
 #include <pinion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -74,9 +76,23 @@ static int64_t make_plan(void *context, uint64_t n)
     return rounds_now() - start;
 }
 
-/* Writes the large machine as XML into the file of that name. */
-static void write_xml(const char *path)
+static char path[PATH_MAX];
+
+static void remove_xml(void)
 {
+    (void)unlink(path);
+}
+
+/* Writes the large machine as XML into a file of its own. */
+static void write_xml(void)
+{
+    const char *folder = getenv("TMPDIR");
+    (void)snprintf(path, sizeof path, "%s/pinion-bench-XXXXXX", folder ? folder : "/tmp");
+    const int file = mkstemp(path);
+    if (file < 0)
+        rounds_die("%s can't be made: %s", path, strerror(errno));
+    (void)close(file);
+    (void)atexit(remove_xml);
     hwloc_topology_t tree;
     if (hwloc_topology_init(&tree) || hwloc_topology_set_synthetic(tree, LARGE) ||
         hwloc_topology_load(tree) || hwloc_topology_export_xml(tree, path, 0))
@@ -115,23 +131,11 @@ static void add_rows(struct rounds *rounds, struct pinion_topology_options *sour
     }
 }
 
-static char path[] = "/tmp/pinion-bench-XXXXXX";
-
-static void remove_xml(void)
-{
-    (void)unlink(path);
-}
-
 int main(int argc, char **argv)
 {
     static struct rounds rounds;
     rounds_begin(&rounds, "topology", about, ROUNDS, argc, argv);
-    const int file = mkstemp(path);
-    if (file < 0)
-        rounds_die("%s can't be made: %s", path, strerror(errno));
-    (void)close(file);
-    (void)atexit(remove_xml);
-    write_xml(path);
+    write_xml();
     struct pinion_topology_options sources[SOURCES] = {
         {0}, {.synthetic = LARGE}, {.xml_path = path}};
     struct pinion_topology *here = loaded(&sources[0]), *large = loaded(&sources[2]);
