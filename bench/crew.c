@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "crew.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include "rounds.h"
@@ -11,15 +13,38 @@ struct member {
     crew_work_fn *work;
     void *context;
     unsigned index;
+    bool apart;
     int64_t start, end;
 };
 
+/* Pins the calling thread to the CPU of that number, round and round, of those that it may use. */
+static void pin(const cpu_set_t *allowed, unsigned index)
+{
+    cpu_set_t one;
+    unsigned left = index % (unsigned)CPU_COUNT(allowed);
+    int cpu = 0;
+    while (!CPU_ISSET(cpu, allowed) || left--)
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    if (sched_setaffinity(0, sizeof one, &one))
+        rounds_die("a thread can't be pinned to CPU %d: %s", cpu, strerror(errno));
+}
+
 static void take_part(struct member *member)
 {
+    cpu_set_t allowed;
+    if (member->apart) {
+        if (sched_getaffinity(0, sizeof allowed, &allowed))
+            rounds_die("a thread's CPUs can't be had: %s", strerror(errno));
+        pin(&allowed, member->index);
+    }
     (void)pthread_barrier_wait(member->gate);
     member->start = rounds_now();
     member->work(member->context, member->index);
     member->end = rounds_now();
+    if (member->apart) /* a pool's thread is used again */
+        (void)sched_setaffinity(0, sizeof allowed, &allowed);
 }
 
 static void *as_thread(void *member)
@@ -57,14 +82,15 @@ static void run_tasks(struct pinion_io *io, struct member *members, unsigned cou
         part_await(io, &futures[i]);
 }
 
-int64_t crew_run(struct pinion_io *io, unsigned count, crew_work_fn *work, void *context)
+int64_t crew_run(struct pinion_io *io, unsigned count, bool apart, crew_work_fn *work,
+                 void *context)
 {
     struct member members[CREW_MAX];
     pthread_barrier_t gate;
     if (count < 1 || count > CREW_MAX || pthread_barrier_init(&gate, NULL, count))
         rounds_die("no crew of %u can be had", count);
     for (unsigned i = 0; i < count; i++)
-        members[i] = (struct member){&gate, work, context, i, 0, 0};
+        members[i] = (struct member){&gate, work, context, i, apart, 0, 0};
     if (io)
         run_tasks(io, members, count);
     else

@@ -4,15 +4,16 @@
  *
  * It measures throughput: ns from the moment when the first of a row's members begins until the
  * last has ended, divided by the operations of all. Members of pinion are parallel tasks of a pool,
- * each on a thread of its own as those of the POSIX peers are; nobody is pinned. It does not
- * measure how long a single wait may take (its tail), nor how fair it is, nor fibers, nor waits
- * with a deadline or a cancelation under way.
+ * each on a thread of its own as those of the POSIX peers are; nobody is pinned, except in the rows
+ * "a CPU each". It does not measure how long a single wait may take (its tail), nor how fair it is,
+ * nor fibers, nor waits with a deadline or a cancelation under way.
  *
  * Unfair in it:
  * - pinion's waits look for a while before they sleep; POSIX mutexes and conditions sleep at once.
  *   That is bought with CPU time, so the CPU time of an operation stands beside its time. It
  *   includes making the round's threads, which the time does not.
- * - On a machine with fewer CPUs than members the scheduler decides much of it.
+ * - Where members have to share a CPU, or the scheduler lets two that wake each other share one,
+ *   that decides much of it: a wake there is a tenth of one across CPUs.
  * - pinion's waits can be canceled, the peers' can't: they do less.
  * - GLib's queue has no bound, holds pointers, and takes memory for each item from the program's
  *   malloc, jemalloc where pinion is built with that; a semaphore bounds it here.

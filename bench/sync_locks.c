@@ -60,7 +60,8 @@ static int64_t run_lock(void *context, uint64_t n)
     lock->each = n / lock->members;
     for (int i = 0; i < 4; i++)
         lock->words[i] = 0;
-    const int64_t ns = crew_run(lock->io, lock->members, lock->io ? lock_pinion : lock_posix, lock);
+    const int64_t ns =
+        crew_run(lock->io, lock->members, false, lock->io ? lock_pinion : lock_posix, lock);
     if (lock->words[0] != n || lock->words[3] != n)
         rounds_die("%" PRIu64 " turns under a lock counted %" PRIu64, n, lock->words[0]);
     return ns;
@@ -104,6 +105,7 @@ struct wake {
     void (*set)(struct wake *, struct flag *);
     void (*take)(struct wake *, struct flag *);
     struct pinion_io *io; /* NULL: POSIX threads */
+    bool apart;           /* on a CPU each */
     uint64_t each;        /* round trips */
     struct flag flags[2];
 };
@@ -172,30 +174,44 @@ static int64_t run_wake(void *context, uint64_t n)
 {
     struct wake *wake = context;
     wake->each = n / 2;
-    return crew_run(wake->io, 2, play, wake);
+    return crew_run(wake->io, 2, wake->apart, play, wake);
 }
 
-void sync_add_wakes(struct rounds *rounds, const struct sync_pools *pools)
+static void add_wakes(struct rounds *rounds, const struct sync_pools *pools, bool apart)
 {
-    static struct wake wakes[] = {{.set = set_futex, .take = take_futex},
-                                  {.set = set_condition, .take = take_condition},
-                                  {.set = set_event, .take = take_event},
-                                  {.set = set_event, .take = take_event}};
-    static const char *const names[] = {"futex alone", "mutex+condition", "pinion, adaptive",
-                                        "pinion, park"};
-    struct rounds_row *rows[4];
-    wakes[2].io = pools->adaptive;
-    wakes[3].io = pools->park;
+    static const struct {
+        const char *name;
+        void (*set)(struct wake *, struct flag *);
+        void (*take)(struct wake *, struct flag *);
+    } kinds[] = {{"futex alone", set_futex, take_futex},
+                 {"mutex+condition", set_condition, take_condition},
+                 {"pinion, adaptive", set_event, take_event},
+                 {"pinion, park", set_event, take_event}};
+    struct pinion_io *const ios[] = {NULL, NULL, pools->adaptive, pools->park};
+    static struct wake all[2][sizeof kinds / sizeof kinds[0]];
+    struct rounds_row *rows[sizeof kinds / sizeof kinds[0]];
     for (int i = 0; i < 4; i++) {
+        struct wake *wake = &all[apart][i];
+        wake->set = kinds[i].set;
+        wake->take = kinds[i].take;
+        wake->io = ios[i];
+        wake->apart = apart;
         for (int j = 0; j < 2; j++) {
-            (void)pthread_mutex_init(&wakes[i].flags[j].mutex, NULL);
-            (void)pthread_cond_init(&wakes[i].flags[j].condition, NULL);
+            (void)pthread_mutex_init(&wake->flags[j].mutex, NULL);
+            (void)pthread_cond_init(&wake->flags[j].condition, NULL);
         }
-        rows[i] = rounds_row(rounds, run_wake, &wakes[i], "wake, there and back: %s", names[i]);
+        rows[i] = rounds_row(rounds, run_wake, wake, "wake, %s: %s",
+                             apart ? "a CPU each" : "unpinned", kinds[i].name);
         rows[i]->step = 2;
-        if (i >= 2) {
+        if (ios[i]) {
             rows[i]->peers[0] = rows[1];
             rows[i]->peers[1] = rows[0];
         }
     }
+}
+
+void sync_add_wakes(struct rounds *rounds, const struct sync_pools *pools)
+{
+    add_wakes(rounds, pools, false);
+    add_wakes(rounds, pools, true);
 }

@@ -237,7 +237,7 @@ static int64_t run_passing(void *context, uint64_t n)
     atomic_store_explicit(&passing->sum, 0, memory_order_relaxed);
     passing->kind->init(passing);
     const int64_t ns =
-        crew_run(passing->io, passing->producers + passing->consumers, take_part, passing);
+        crew_run(passing->io, passing->producers + passing->consumers, false, take_part, passing);
     passing->kind->fini(passing);
     if (atomic_load_explicit(&passing->sum, memory_order_relaxed) != n * (n + 1) / 2)
         rounds_die("%s lost one of %" PRIu64 " words", passing->kind->name, n);

@@ -13,7 +13,7 @@ import tempfile
 NAME, PROGRAM = sys.argv[1], os.path.abspath(sys.argv[2])
 QUICK = ["--rounds", "3", "--ms", "1"]
 # A row that has a peer, of each program.
-ROWS = {"spawn": "pinion, lazy, 64 at a time", "sync": "wake, there and back: pinion, park",
+ROWS = {"spawn": "pinion, lazy, 64 at a time", "sync": "wake, unpinned: pinion, park",
         "topology": "load this machine: pinion"}
 ROW = ROWS[NAME]
 
