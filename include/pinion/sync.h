@@ -143,8 +143,8 @@ PINION_API bool pinion_event_is_set(const struct pinion_event *event);
 
 /* ---- rwlock ---- */
 
-/* Many readers or one writer. Who comes while others wait, waits behind them; when the lock is let
- * go, it is handed to who has waited longest, and if that is a reader to all readers that wait. So
+/* Many readers or one writer. Readers that come while readers hold it wait if anyone waits; when
+ * it is let go, who has waited longest is woken, and if that is a reader all readers that wait. So
  * a read lock is not to be taken by who holds one. */
 struct pinion_rwlock {
     PINION_ATOMIC(uint32_t) word;

@@ -16,8 +16,8 @@
  *           cleared under that lock by the unpark that leaves nobody.
  *   WOKEN   who was unparked is on its way and will look: others need not be woken. Set by the
  *           unpark, cleared by the woken: when it locks, parks again or leaves.
- * Whenever it is PARKED and not LOCKED it is WOKEN, or somebody is about to unpark: so nobody sleeps
- * beside a free lock. */
+ * Whenever it is PARKED and not LOCKED it is WOKEN, or somebody is about to unpark: so nobody
+ * sleeps beside a free lock. */
 #define LOCKED 1u
 #define PARKED 2u
 #define WOKEN  4u

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The queue: a ring between one that puts and one that gets; more on either side wait for their
- * side's turn, a mutex, so batches stay together and none starves. The two sides share no lock: each
- * publishes its position and reads the other's.
+ * side's turn, a mutex, so batches stay together and none starves. The two sides share no lock:
+ * each publishes its position and reads the other's.
  *
  *   put.position = items put so far × 2 + closed     get.position = items got so far × 2
  *   0 <= put - got <= capacity                       index = position's count % capacity

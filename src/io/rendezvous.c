@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * A queue without room: items go from a put to a get that are there at the same time, straight from
- * the one's memory to the other's. Who has the turn of its side and finds nobody on the other leaves
- * a meeting, and waits until the other side has met it.
+ * the one's memory to the other's. Who has the turn of its side and finds nobody on the other
+ * leaves a meeting, and waits until the other side has met it.
  *
  * queue->meeting, and the fields of the meeting that it points to, are under queue->lock; the one
  * that waits owns the rest. At most one side waits: who finds the other's meeting serves it.

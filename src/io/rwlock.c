@@ -1,131 +1,201 @@
 /* SPDX-License-Identifier: MIT
  *
- * The reader-writer lock: handed over in turn. Who comes while somebody is parked parks behind; when
- * the lock is let go it goes to the first, and if that is a reader to all readers.
+ * The reader-writer lock. As the mutex it lets who runs go first: a lock that nobody holds is taken
+ * by whoever comes, and handed over to who has lost that race for over a millisecond. A lock that
+ * readers hold is joined by others only while nobody is parked, so that writers get their turn.
  *
- * The word: WRITER | PARKED | readers × READER. PARKED while somebody is parked here: set and
- * cleared under the address' lock, only while the lock is held. While it is PARKED all changes but a
- * reader's that is not the last are made under that lock.
+ * The word: WRITER | PARKED | WOKEN | readers × READER.
+ *   PARKED  somebody is parked here. Set under the address' lock by who parks, only while the lock
+ *           is held; cleared under it by the unpark that leaves nobody.
+ *   WOKEN   who was woken is on its way and will look. Set by the unpark; cleared by one of the
+ *           woken: when it locks, parks again or leaves.
+ * Whenever it is PARKED and not held it is WOKEN, or somebody is about to unpark.
  */
 #include <pinion/sync.h>
 
 #include "check.h"
+#include "futex.h"
 #include "mutex.h"
 
 #define WRITER 1u
 #define PARKED 2u
-#define READER 4u
+#define WOKEN  4u
+#define READER 8u
 
-/* kind in a park: what is wanted, WRITER or READER. */
+#define HAND_OVER_NS INT64_C(1000000)
+
+/* kind in a park: what is wanted, WRITER or READER; and whether it has waited long enough to be
+ * handed it. */
+#define URGENT 2u
+
 struct locker {
     struct pn_park park;
     struct pinion_rwlock *lock;
+    bool is_woken; /* the word's WOKEN is its own to clear */
+    int64_t since; /* when it parked first; 0: not yet */
 };
+
+static uint32_t held(uint32_t word) { return word & ~(PARKED | WOKEN); }
 
 static bool is_free_for(uint32_t word, uint32_t kind)
 {
-    return kind == WRITER ? word < READER && !(word & (WRITER | PARKED))
-                          : !(word & (WRITER | PARKED));
+    return held(word) == 0 || (kind == READER && !(word & (WRITER | PARKED)));
 }
 
-static bool try_lock(struct pinion_rwlock *lock, uint32_t kind)
+static bool take(struct pinion_rwlock *lock, uint32_t kind, uint32_t clear)
 {
     uint32_t seen = pn_load_relaxed(&lock->word);
     while (is_free_for(seen, kind))
         /* Acquire: pairs with the releases of who unlocks. */
-        if (pn_cas_acquire(&lock->word, &seen, seen + kind))
+        if (pn_cas_acquire(&lock->word, &seen, (seen & ~clear) + kind))
             return true;
     return false;
 }
 
+/* may_sleep: under the address' lock, against which relaxed is enough. */
 static bool is_taken(struct pn_park *park)
 {
     struct locker *locker = PN_CONTAINER_OF(park, struct locker, park);
+    const uint32_t clear = locker->is_woken ? WOKEN : 0;
     uint32_t seen = pn_load_relaxed(&locker->lock->word);
     do
-        if (is_free_for(seen, park->kind))
+        if (is_free_for(seen, park->kind & ~URGENT))
             return false;
-    while (!pn_cas_relaxed(&locker->lock->word, &seen, seen | PARKED));
+    while (!pn_cas_relaxed(&locker->lock->word, &seen, (seen | PARKED) & ~clear));
+    locker->is_woken = false;
     return true;
 }
 
+/* ---- letting go ---- */
+
+/* The first that is parked decides: if it is urgent, or can only join readers, the lock is handed
+ * over, and is at no moment free; else it is let go, and who is woken must take it. With a first
+ * reader go all readers. */
 struct release {
     struct pn_unpark unpark;
     struct pinion_rwlock *lock;
-    uint32_t leaving; /* READER, WRITER, or 0: nobody holds less, but somebody waits no longer */
-    bool has_left;
-    uint32_t held;    /* the word when it had left */
+    uint32_t leaving; /* READER, WRITER, or 0: nobody lets go, but somebody waits no longer */
+    bool has_begun, has_left, is_handing;
+    uint32_t held;    /* by others, when it began */
     uint32_t granted; /* WRITER, or readers × READER */
+    bool is_stranded; /* who is parked was left beside a lock that became free meanwhile */
 };
 
-/* The first step, under the address' lock. */
-static void leave(struct release *release)
+static void begin(struct release *release, uint32_t first_kind)
 {
-    if (release->has_left)
+    _Atomic uint32_t *word = &release->lock->word;
+    release->has_begun = true;
+    release->held = held(pn_load_relaxed(word) - release->leaving);
+    release->is_handing = (first_kind & URGENT) || release->held;
+    if (release->is_handing)
         return;
     release->has_left = true;
-    /* Release: what was done under the lock, acquire: what other readers did; both for who gets
-     * it. PARKED is set still, so nobody takes it meanwhile. */
-    release->held =
-        pn_fetch_sub_acq_rel(&release->lock->word, release->leaving) - release->leaving;
+    /* Release: what was done under the lock; acquire: what other readers did; pairs with who takes
+     * it, at once perhaps. */
+    release->held = held(pn_fetch_sub_acq_rel(word, release->leaving) - release->leaving);
+}
+
+static bool may_grant(const struct release *release, uint32_t kind)
+{
+    if (kind == READER)
+        return !((release->held | release->granted) & WRITER);
+    return release->held == 0 && release->granted == 0;
 }
 
 static enum pn_choice choose(struct pn_unpark *unpark, const struct pn_park *parked, int *outcome)
 {
     struct release *release = PN_CONTAINER_OF(unpark, struct release, unpark);
-    leave(release);
-    if (release->held & WRITER)
-        return PN_STOP;
-    *outcome = PN_HANDED;
-    if (parked->kind == READER) {
-        if (release->granted == WRITER)
-            return PN_STOP;
-        release->granted += READER;
-        return PN_TAKE;
-    }
-    if (release->granted)
-        return release->granted == WRITER ? PN_STOP : PN_LEAVE;
-    if (release->held >= READER)
-        return PN_STOP;
-    release->granted = WRITER;
+    const uint32_t kind = parked->kind & ~URGENT;
+    if (!release->has_begun)
+        begin(release, parked->kind);
+    if (!may_grant(release, kind)) /* behind readers that go there may be more of them */
+        return release->granted >= READER ? PN_LEAVE : PN_STOP;
+    release->granted += kind;
+    if (release->is_handing)
+        *outcome = PN_HANDED;
     return PN_TAKE;
 }
 
 static void settle(struct pn_unpark *unpark, bool remaining)
 {
     struct release *release = PN_CONTAINER_OF(unpark, struct release, unpark);
-    leave(release);
+    const uint32_t leaving = release->has_left ? 0 : release->leaving;
+    const uint32_t granted = release->is_handing ? release->granted : 0;
+    const uint32_t set = release->granted && !release->is_handing ? WOKEN : 0;
     const uint32_t clear = remaining ? 0 : PARKED;
-    uint32_t seen = pn_load_relaxed(&release->lock->word);
+    uint32_t seen = pn_load_relaxed(&release->lock->word), next;
+    do
+        next = ((seen & ~clear) - leaving + granted) | set;
     /* Release: pairs with the acquires of who locks next. The lock may be gone after. */
-    while (!pn_cas_acq_rel(&release->lock->word, &seen, (seen & ~clear) + release->granted))
-        continue;
+    while (!pn_cas_acq_rel(&release->lock->word, &seen, next));
+    release->is_stranded = remaining && held(next) == 0 && !(next & WOKEN);
 }
 
-/* Under the address' lock: lets go, and hands over what can be had. */
-static void hand_over(struct pinion_io *io, struct pinion_rwlock *lock, uint32_t leaving)
+/* Lets go, and sees to those who are parked. */
+static void let_go(struct pinion_io *io, struct pinion_rwlock *lock, uint32_t leaving)
 {
-    struct release release = {
-        .unpark = {.address = &lock->word, .choose = choose, .settle = settle},
-        .lock = lock,
-        .leaving = leaving};
-    io->vtable->unpark(io, &release.unpark);
+    struct release release;
+    do {
+        release = (struct release){
+            .unpark = {.address = &lock->word, .choose = choose, .settle = settle},
+            .lock = lock,
+            .leaving = leaving};
+        io->vtable->unpark(io, &release.unpark);
+        leaving = 0;
+    } while (release.is_stranded);
+}
+
+static void unlock(struct pinion_io *io, struct pinion_rwlock *lock, uint32_t kind)
+{
+    uint32_t seen = pn_load_relaxed(&lock->word);
+    PN_ASSERT(held(seen) && (kind == WRITER) == (held(seen) == WRITER));
+    while (held(seen) && (kind == WRITER) == (held(seen) == WRITER)) {
+        if (held(seen) == kind && (seen & (PARKED | WOKEN)) == PARKED) {
+            let_go(io, lock, kind);
+            return;
+        }
+        /* Release: what was done under the lock, pairs with the acquires of who locks next. */
+        if (pn_cas_acq_rel(&lock->word, &seen, seen - kind))
+            return;
+    }
+}
+
+/* ---- locking ---- */
+
+static void note_lost(struct locker *locker, uint32_t kind)
+{
+    const int64_t now = pn_now();
+    if (!locker->since)
+        locker->since = now;
+    locker->park.kind = kind | (now - locker->since > HAND_OVER_NS ? URGENT : 0);
+}
+
+/* Who waits no longer gives up its place: those behind may have waited for it only, and a wake that
+ * it had is another's. */
+static void give_up(struct pinion_io *io, struct locker *locker)
+{
+    if (locker->is_woken)
+        pn_fetch_and_acq_rel(&locker->lock->word, ~WOKEN);
+    let_go(io, locker->lock, 0);
 }
 
 static int lock_as(struct pinion_io *io, struct pinion_rwlock *lock, uint32_t kind,
                    const struct pn_how *how)
 {
-    struct locker locker = {
-        .park = {.address = &lock->word, .may_sleep = is_taken, .kind = kind}, .lock = lock};
+    struct locker locker = {.park = {.address = &lock->word, .may_sleep = is_taken},
+                            .lock = lock};
     const int error = pn_io_enter(io, how);
     if (error)
         return error;
-    while (!try_lock(lock, kind)) {
+    while (!take(lock, kind, locker.is_woken ? WOKEN : 0)) {
+        note_lost(&locker, kind);
         const int outcome = io->vtable->park(io, &locker.park, how);
         if (outcome == PN_HANDED)
             return 0;
-        if (outcome < 0) { /* readers behind a writer that leaves need not wait any more */
-            hand_over(io, lock, 0);
+        if (outcome == PN_WOKEN)
+            locker.is_woken = locker.park.goes_first = true;
+        if (outcome < 0) {
+            give_up(io, &locker);
             return outcome;
         }
     }
@@ -164,32 +234,16 @@ int pinion_rwlock_write_lock_uncancelable(struct pinion_io *io, struct pinion_rw
     return lock_as(io, lock, WRITER, PN_UNCANCELABLE(INT64_MAX));
 }
 
-bool pinion_rwlock_try_read_lock(struct pinion_rwlock *lock) { return try_lock(lock, READER); }
+bool pinion_rwlock_try_read_lock(struct pinion_rwlock *lock) { return take(lock, READER, 0); }
 
-bool pinion_rwlock_try_write_lock(struct pinion_rwlock *lock) { return try_lock(lock, WRITER); }
+bool pinion_rwlock_try_write_lock(struct pinion_rwlock *lock) { return take(lock, WRITER, 0); }
 
 void pinion_rwlock_read_unlock(struct pinion_io *io, struct pinion_rwlock *lock)
 {
-    uint32_t seen = pn_load_relaxed(&lock->word);
-    PN_ASSERT(seen >= READER);
-    while (seen >= READER) {
-        if ((seen & PARKED) && seen < 2 * READER) {
-            hand_over(io, lock, READER);
-            return;
-        }
-        /* Release: what was read before, pairs with the acquire of the next writer. */
-        if (pn_cas_acq_rel(&lock->word, &seen, seen - READER))
-            return;
-    }
+    unlock(io, lock, READER);
 }
 
 void pinion_rwlock_write_unlock(struct pinion_io *io, struct pinion_rwlock *lock)
 {
-    uint32_t seen = WRITER;
-    /* Release: what was written, pairs with the acquires of who locks next. */
-    if (pn_cas_acq_rel(&lock->word, &seen, 0u))
-        return;
-    PN_ASSERT(seen & WRITER);
-    if (seen & WRITER)
-        hand_over(io, lock, WRITER);
+    unlock(io, lock, WRITER);
 }

@@ -18,6 +18,7 @@
 #include "arena.h"
 #include "check.h"
 #include "detail.h"
+#include "interrupt.h"
 #include "plan.h"
 #include "settings.h"
 #include "slab.h"
@@ -93,6 +94,11 @@ static void note_degraded(struct pinion_pool *pool, const struct pinion_plan_opt
                         pool->idle_mode == PINION_IDLE_POLL
                             ? "; to poll, as asked, uses it up without working"
                             : "");
+    if (!pn_interrupt_signal()) {
+        char words[PN_INTERRUPT_WORDS];
+        pn_interrupt_describe(words, sizeof words);
+        pn_pool_degrade(pool, -EBUSY, "%s", words);
+    }
     note_memory(pool);
 }
 
@@ -399,6 +405,7 @@ static void release(struct pinion_pool *pool)
     (void)pthread_cond_destroy(&pool->started);
     (void)pthread_mutex_destroy(&pool->grow_lock);
     (void)pthread_mutex_destroy(&pool->lock);
+    pn_interrupt_release();
     free(pool);
 }
 
@@ -408,6 +415,7 @@ static struct pinion_pool *allocate(void)
     if (!pool)
         return NULL;
     memset(pool, 0, sizeof *pool);
+    pn_interrupt_hold();
     (void)pthread_mutex_init(&pool->lock, NULL);
     (void)pthread_mutex_init(&pool->grow_lock, NULL);
     (void)pthread_cond_init(&pool->started, NULL);

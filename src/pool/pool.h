@@ -230,8 +230,9 @@ void pn_worker_signal(struct pn_worker *worker);
 
 /* threads.c */
 
-/* Blocks the signals that threads of ours don't take, all but those of their own faults: the
- * program's handlers run on the program's threads. Around the creation of each thread. */
+/* Blocks the signals that threads of ours don't take, all but those of their own faults and the one
+ * that cancels use: the program's handlers run on the program's threads. Around the creation of
+ * each thread. */
 void pn_block_signals(sigset_t *former);
 
 /* Gives one more seat a thread: an idle reserve thread, or a new one. The caller has counted it as

@@ -13,6 +13,7 @@
 #include "check.h"
 #include "detail.h"
 #include "futex.h"
+#include "interrupt.h"
 #include "pool.h"
 
 /* When the system refuses a thread, async tasks don't ask again for so long. */
@@ -90,6 +91,7 @@ static void *thread_main(void *argument)
     struct pinion_pool *pool = worker->pool;
     struct pn_membership membership;
     pn_membership_enter(&membership, worker);
+    pn_interrupt_open_thread();
     while ((next = pn_worker_live(worker))) {
         (void)pthread_mutex_lock(&pool->lock);
         vacate_locked(worker);
@@ -116,6 +118,8 @@ void pn_block_signals(sigset_t *former)
     (void)sigfillset(&all);
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
         (void)sigdelset(&all, faults[i]);
+    if (pn_interrupt_signal())
+        (void)sigdelset(&all, pn_interrupt_signal());
     (void)pthread_sigmask(SIG_SETMASK, &all, former);
 }
 
