@@ -14,7 +14,8 @@
 #define MS_DEFAULT 20
 #define MS         INT64_C(1000000)
 #define N_MAX      (UINT64_C(1) << 40)
-#define GROWTH_MAX 16 /* of n, from one try to the next */
+#define GROWTH_MAX 16 /* of n, from one size to the next */
+#define TRIES      3  /* of a size that seems to take long enough */
 
 int64_t rounds_now(void)
 {
@@ -198,15 +199,26 @@ static uint64_t stepped(const struct rounds_row *row, double n)
     return (steps ? steps : 1) * row->step;
 }
 
+/* How many times what n operations take goes into round_ns, at most GROWTH_MAX. A hiccup makes one try too
+ * long, none makes it too short: what seems to take long is tried again. */
+static double growth(struct rounds_row *row, int64_t round_ns)
+{
+    double best = 0;
+    for (int tries = 0; tries < TRIES && best < 2; tries++) {
+        const int64_t ns = row->run(row->context, row->n);
+        const double factor = (double)round_ns / (double)(ns > 0 ? ns : 1);
+        best = factor > best ? factor : best;
+    }
+    return best < GROWTH_MAX ? best : GROWTH_MAX;
+}
+
 /* Finds an n that takes about a round's time; it warms up by the way. */
 static void settle(struct rounds_row *row, int64_t round_ns)
 {
     row->n = row->step;
     for (;;) {
-        const int64_t ns = row->run(row->context, row->n);
-        const double factor = (double)round_ns / (double)(ns > 0 ? ns : 1);
-        const uint64_t n =
-            stepped(row, (double)row->n * (factor < GROWTH_MAX ? factor : GROWTH_MAX));
+        const double factor = growth(row, round_ns);
+        const uint64_t n = stepped(row, (double)row->n * factor);
         const bool is_near = factor < 2 || n <= row->n;
         row->n = n;
         if (is_near)
