@@ -22,13 +22,13 @@ static void pin(const cpu_set_t *allowed, unsigned index)
 {
     cpu_set_t one;
     unsigned left = index % (unsigned)CPU_COUNT(allowed);
-    int cpu = 0;
+    size_t cpu = 0;
     while (!CPU_ISSET(cpu, allowed) || left--)
         cpu++;
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
     if (sched_setaffinity(0, sizeof one, &one))
-        rounds_die("a thread can't be pinned to CPU %d: %s", cpu, strerror(errno));
+        rounds_die("a thread can't be pinned to CPU %zu: %s", cpu, strerror(errno));
 }
 
 static void take_part(struct member *member)
