@@ -199,8 +199,8 @@ static uint64_t stepped(const struct rounds_row *row, double n)
     return (steps ? steps : 1) * row->step;
 }
 
-/* How many times what n operations take goes into round_ns, at most GROWTH_MAX. A hiccup makes one try too
- * long, none makes it too short: what seems to take long is tried again. */
+/* How often what n operations take goes into round_ns, at most GROWTH_MAX times. A hiccup makes one
+ * try too long, none makes it too short: what seems to take long is tried again. */
 static double growth(struct rounds_row *row, int64_t round_ns)
 {
     double best = 0;
