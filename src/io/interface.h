@@ -12,6 +12,8 @@
 
 #include <pinion/io.h>
 
+#include "check.h"
+#include "process.h"
 #include "task.h"
 
 /* How long a call waits, and whether a request to cancel its task ends the wait. */
@@ -69,6 +71,9 @@ struct pn_io_vtable {
     /* The future lets go of a done task: pn_task_drop, with the caller's slab. */
     void (*drop)(struct pinion_io *io, struct pinion_task *task);
     void (*yield)(struct pinion_io *io);
+    /* The caller is about to block its thread, whichever io this is: others are to have what the
+     * thread would run. NULL: nothing is to be done. */
+    void (*blocking)(struct pinion_io *io);
     /* See above. park waits in the way of the calling thread or fiber, whichever io this is; it is
      * a cancelation point if `how` is cancelable. */
     int (*park)(struct pinion_io *io, struct pn_park *park, const struct pn_how *how);
@@ -79,13 +84,24 @@ struct pinion_io {
     const struct pn_io_vtable *vtable;
     int64_t spin_ns; /* how long a thread that waits looks before it sleeps; INT64_MAX: for ever */
     unsigned width;  /* so many queued tasks can run at a time; 0: none is ever queued */
+    unsigned process; /* pn_process() of who made it; PN_PROCESS_NONE: it refuses everyone */
 };
 
-/* Why this io can do nothing here that may fail or wait: 0, or an error. */
+/* 0, or -EINVAL with the detail: it is no call (pn_call_is_valid). */
+int pn_call_check(const struct pinion_call *call);
+
+/* Whether the io starts nothing and waits for nothing here: another process made it, or it is the
+ * one that refuses everyone. Then no entry of the vtable may be called but drop. */
+static inline bool pn_io_is_refused(const struct pinion_io *io)
+{
+    return PN_UNLIKELY(io->process != pn_process());
+}
+
+/* The same for a call that can fail: 0, or -ECHILD or -ENOTSUP with the detail. */
+int pn_io_refuse(const struct pinion_io *io);
 static inline int pn_io_refusal(const struct pinion_io *io)
 {
-    (void)io;
-    return 0;
+    return pn_io_is_refused(io) ? pn_io_refuse(io) : 0;
 }
 
 /* Runs in the caller a call that can't fail and has an invalid alignment. */

@@ -31,6 +31,7 @@ struct loop {
     void (*body)(void *context, size_t begin, size_t end);
     void *context;
     size_t end, grain;
+    unsigned width;      /* helpers that there can be */
     void *local;         /* the caller's, with which each part begins */
     bool is_protected;   /* likewise */
     bool was_requested;  /* likewise: delivered to the caller before */
@@ -44,7 +45,7 @@ static void help(const void *context, void *result);
 static bool wants_help(struct loop *loop, unsigned offered)
 {
     /* Relaxed, here and below: how many help decides no more than how fast it goes. */
-    return offered < loop->io->width && offered <= 2 * pn_load_relaxed(&loop->started);
+    return offered < loop->width && offered <= 2 * pn_load_relaxed(&loop->started);
 }
 
 /* Queues a helper if there can be one. */
@@ -68,9 +69,9 @@ static size_t part_size(const struct loop *loop, size_t remaining, size_t wanted
 {
     if (loop->grain)
         return loop->grain < remaining ? loop->grain : remaining;
-    if (loop->io->width == 0)
+    if (loop->width == 0)
         return remaining;
-    const size_t share = remaining / (2 * ((size_t)loop->io->width + 1));
+    const size_t share = remaining / (2 * ((size_t)loop->width + 1));
     if (wanted > share)
         wanted = share;
     return wanted ? wanted : 1;
@@ -167,6 +168,7 @@ void pinion_parallel_for(struct pinion_io *io, size_t begin, size_t end, size_t 
         return;
     struct loop loop = {.io = io, .group = &group, .body = body, .context = context, .end = end,
                         .grain = grain};
+    loop.width = pn_io_is_refused(io) ? 0 : io->width;
     loop.local = *pn_context_local();
     loop.is_protected = caller && caller->is_protected;
     loop.was_requested = pinion_cancel_requested(io);

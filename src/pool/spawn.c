@@ -238,6 +238,16 @@ static void pool_yield(struct pinion_io *io)
         (void)sched_yield();
 }
 
+/* What is in the caller's own queue goes to those who look there; a base worker's whole slot goes
+ * to another thread. */
+static void pool_blocking(struct pinion_io *io)
+{
+    pn_worker_make_way();
+    struct pn_worker *worker = pn_membership_find(pn_pool_of(io));
+    if (worker)
+        pn_worker_flush(worker);
+}
+
 const struct pn_io_vtable pn_pool_vtable = {
     .queue = pool_queue,
     .spawn = pool_spawn,
@@ -246,4 +256,5 @@ const struct pn_io_vtable pn_pool_vtable = {
     .yield = pool_yield,
     .park = pn_parking_park,
     .unpark = pn_parking_unpark,
+    .blocking = pool_blocking,
 };

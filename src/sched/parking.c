@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <stdalign.h>
+#include <string.h>
 
 #include "cancel.h"
 #include "lock.h"
+#include "process.h"
 #include "waiter.h"
 
 /* Addresses share a bucket by chance only: 4,096 of them, for some hundred that are waited at. */
@@ -184,4 +186,16 @@ void pn_parking_unpark(struct pinion_io *io, struct pn_unpark *unpark)
         pn_waiter_signal(&chosen->waiter, PN_WAITER_FIRED);
         chosen = next;
     }
+}
+
+/* Who was parked, or held a bucket's lock, is not in the child. */
+static void leave_parent(bool is_child)
+{
+    if (is_child)
+        memset((void *)buckets, 0, sizeof buckets);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pn_fork_register(PN_FORK_PARKING, NULL, leave_parent);
 }
