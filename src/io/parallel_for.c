@@ -47,7 +47,8 @@ static bool wants_help(struct loop *loop, unsigned offered, size_t left)
     /* Relaxed, here and below: how many help decides no more than how fast it goes. */
     const unsigned started = pn_load_relaxed(&loop->started);
     const size_t parts = loop->grain ? left / loop->grain + (left % loop->grain != 0) : left;
-    return offered < loop->io->width && offered <= 2 * started && offered < started + parts;
+    const size_t waiting = offered > started ? offered - started : 0;
+    return offered < loop->io->width && waiting <= started && waiting < parts;
 }
 
 /* Queues helpers if they are wanted and there can be some. */
