@@ -21,6 +21,7 @@
 #include "atomic.h"
 #include "check.h"
 #include "huge.h"
+#include "process.h"
 
 /* One arena of jemalloc, and one of ours while it is in use. Never freed: jemalloc keeps the
  * address of hooks, and calls them for as long as the program runs. hooks and default_hooks are
@@ -94,6 +95,20 @@ static void give_idle(struct record *record)
     record->next_idle = idle;
     idle = record;
     pthread_mutex_unlock(&idle_mutex);
+}
+
+static void before_fork(void) { pthread_mutex_lock(&idle_mutex); }
+
+static void after_fork(bool is_child)
+{
+    (void)is_child;
+    pthread_mutex_unlock(&idle_mutex);
+}
+
+/* jemalloc looks after its own locks. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pn_fork_register(PN_FORK_ARENAS, before_fork, after_fork);
 }
 
 static int create_arena(struct record *record)

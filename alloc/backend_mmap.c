@@ -26,6 +26,7 @@
 #include "check.h"
 #include "guard.h"
 #include "huge.h"
+#include "process.h"
 
 #define REGION    ((size_t)4 << 20)
 #define SPAN      ((size_t)64 << 10)
@@ -79,7 +80,12 @@ struct record {
     struct header *regions, *large;
     struct header *kept; /* large ones that are in no use */
     bool keep;
+    struct record *next, *previous; /* on records, under its lock */
 };
+
+/* Every arena: a fork takes all of their locks, after the list's. */
+static pthread_mutex_t records_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct record *records;
 
 static_assert(sizeof(struct region) + sizeof(struct record) <= SPAN, "the first span holds both");
 
@@ -228,6 +234,48 @@ static char *span_start(struct span *span)
     return (char *)region + (size_t)(span - region->spans) * SPAN;
 }
 
+static void list_record(struct record *record)
+{
+    pthread_mutex_lock(&records_mutex);
+    record->next = records;
+    if (records != NULL)
+        records->previous = record;
+    records = record;
+    pthread_mutex_unlock(&records_mutex);
+}
+
+static void unlist_record(struct record *record)
+{
+    pthread_mutex_lock(&records_mutex);
+    if (record->previous != NULL)
+        record->previous->next = record->next;
+    else
+        records = record->next;
+    if (record->next != NULL)
+        record->next->previous = record->previous;
+    pthread_mutex_unlock(&records_mutex);
+}
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&records_mutex);
+    for (struct record *record = records; record != NULL; record = record->next)
+        pthread_mutex_lock(&record->mutex);
+}
+
+static void after_fork(bool is_child)
+{
+    (void)is_child;
+    for (struct record *record = records; record != NULL; record = record->next)
+        pthread_mutex_unlock(&record->mutex);
+    pthread_mutex_unlock(&records_mutex);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pn_fork_register(PN_FORK_ARENAS, before_fork, after_fork);
+}
+
 int pn_backend_create(int node, struct pinion_arena **arena)
 {
     struct pinion_arena draft = {.node = node};
@@ -238,6 +286,7 @@ int pn_backend_create(int node, struct pinion_arena **arena)
     pthread_mutex_init(&record->mutex, NULL);
     record->arena = draft;
     add_region(record, region);
+    list_record(record);
     *arena = &record->arena;
     return 0;
 }
@@ -246,6 +295,7 @@ void pn_backend_destroy(struct pinion_arena *arena)
 {
     struct record *record = record_of(arena);
     struct header *regions = record->regions;
+    unlist_record(record);
     pthread_mutex_destroy(&record->mutex);
     unmap_all(record->large);
     unmap_all(record->kept);

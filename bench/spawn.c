@@ -1,20 +1,29 @@
 /* SPDX-License-Identifier: MIT
  *
  * What it costs to start a task and await it: run in the caller, queued, in batches; beside a pool
- * with one mutex and one condition (reference_pool.h). Rounds are interleaved, the figures are
- * medians, and the ratios are to the peer's figure of the same run.
+ * with one mutex and one condition (reference_pool.h).
+ *
+ * It measures the throughput of one thread that starts and awaits, 32 bytes in and out, of a
+ * function that does next to nothing. It does not measure how soon a worker takes a task up, nor
+ * how many makers at a time get on, nor trees of tasks. Unfair in it: the peer has no cancelation
+ * and no select, so it does less; its tasks are always run by its worker, while pinion may run them
+ * in the caller, which is what it is made for; its memory is the program's malloc, which is
+ * jemalloc where pinion is built with that.
  */
 #include <inttypes.h>
 #include <pinion.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "reference_pool.h"
+#include "rounds.h"
 
 #define ROUNDS 15
 #define BATCH  64
+
+static const char about[] =
+    "What it costs to start a task and await it, 32 bytes in and out: run in the caller, queued,\n"
+    "in batches; beside a pool with one mutex and one condition. Not how soon a worker takes a\n"
+    "task up, nor trees of tasks.\n";
 
 /* 32 bytes of context, 32 of result. */
 struct words {
@@ -29,127 +38,95 @@ static void work(const void *context, void *result)
         out->words[i] = in->words[i] + 1;
 }
 
-static int64_t now(void)
+/* A pool of either kind, and how many tasks are under way at a time. */
+struct maker {
+    struct pinion_io *io;
+    struct reference_pool *reference;
+    unsigned batch;
+};
+
+/* Each task gives 2. */
+static int64_t time_since(int64_t start, uint64_t sum, uint64_t n)
 {
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+    const int64_t end = rounds_now();
+    if (sum != 2 * n)
+        rounds_die("%" PRIu64 " tasks gave %" PRIu64 ": one was lost", n, sum);
+    return end - start;
 }
 
-/* One way to run n tasks, batch at a time; gives the sum of what came back. */
-typedef uint64_t run_fn(void *pool, unsigned n, unsigned batch);
-
-static uint64_t run_plain(void *unused, unsigned n, unsigned batch)
+static int64_t run_plain(void *unused, uint64_t n)
 {
     struct words in = {{1}}, out;
     void (*volatile call)(const void *, void *) = work; /* not inlined: as a task is called */
     uint64_t sum = 0;
-    (void)unused, (void)batch;
-    for (unsigned i = 0; i < n; i++) {
+    (void)unused;
+    const int64_t start = rounds_now();
+    for (uint64_t i = 0; i < n; i++) {
         call(&in, &out);
         sum += out.words[0];
     }
-    return sum;
+    return time_since(start, sum, n);
 }
 
-static uint64_t run_pinion(void *pool, unsigned n, unsigned batch)
+static int64_t run_pinion(void *context, uint64_t n)
 {
-    struct pinion_io *io = pinion_pool_io(pool);
+    const struct maker *maker = context;
+    struct pinion_io *io = maker->io;
     struct words in = {{1}}, out[BATCH];
     struct pinion_future futures[BATCH];
     const struct pinion_call call = {work, &in, sizeof in, 0, sizeof out[0], 0};
     uint64_t sum = 0;
-    for (unsigned done = 0; done < n; done += batch) {
-        for (unsigned i = 0; i < batch; i++)
+    const int64_t start = rounds_now();
+    for (uint64_t done = 0; done < n; done += maker->batch) {
+        for (unsigned i = 0; i < maker->batch; i++)
             pinion_async(io, &call, &out[i], &futures[i]);
-        for (unsigned i = 0; i < batch; i++) {
+        for (unsigned i = 0; i < maker->batch; i++) {
             pinion_await(io, &futures[i], &out[i]);
             sum += out[i].words[0];
         }
     }
-    return sum;
+    return time_since(start, sum, n);
 }
 
-static uint64_t run_reference(void *pool, unsigned n, unsigned batch)
+static int64_t run_reference(void *context, uint64_t n)
 {
+    const struct maker *maker = context;
     struct words in = {{1}}, out;
     struct reference_task *tasks[BATCH];
     uint64_t sum = 0;
-    for (unsigned done = 0; done < n; done += batch) {
-        for (unsigned i = 0; i < batch; i++)
-            if (!(tasks[i] = reference_async(pool, work, &in, sizeof in, sizeof out)))
-                exit(1);
-        for (unsigned i = 0; i < batch; i++) {
+    const int64_t start = rounds_now();
+    for (uint64_t done = 0; done < n; done += maker->batch) {
+        for (unsigned i = 0; i < maker->batch; i++)
+            if (!(tasks[i] = reference_async(maker->reference, work, &in, sizeof in, sizeof out)))
+                rounds_die("out of memory");
+        for (unsigned i = 0; i < maker->batch; i++) {
             reference_await(tasks[i], &out);
             sum += out.words[0];
         }
     }
-    return sum;
-}
-
-struct row {
-    const char *name;
-    run_fn *run;
-    void *pool;
-    unsigned n, batch;
-    int peer; /* the row that it is compared with, -1: none */
-    double ns[ROUNDS];
-};
-
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double median(const double *values)
-{
-    double sorted[ROUNDS];
-    memcpy(sorted, values, sizeof sorted);
-    qsort(sorted, ROUNDS, sizeof sorted[0], by_size);
-    return sorted[ROUNDS / 2];
+    return time_since(start, sum, n);
 }
 
 static struct pinion_pool *make_pool(unsigned cpu_count, bool eager)
 {
     const struct pinion_pool_options options = {.cpu_count = cpu_count, .eager = eager};
     struct pinion_pool *pool;
-    if (pinion_pool_create(&options, &pool)) {
-        (void)fprintf(stderr, "spawn: %s\n", pinion_error_detail());
-        exit(1);
-    }
+    if (pinion_pool_create(&options, &pool))
+        rounds_die("%s", pinion_error_detail());
     return pool;
 }
 
-static void measure(struct row *rows, size_t count)
-{
-    for (int round = -1; round < ROUNDS; round++) { /* one to warm up */
-        for (size_t i = 0; i < count; i++) {
-            const int64_t start = now();
-            const uint64_t sum = rows[i].run(rows[i].pool, rows[i].n, rows[i].batch);
-            const int64_t end = now();
-            if (sum != 2 * (uint64_t)rows[i].n) {
-                (void)fprintf(stderr, "spawn: %s lost a task\n", rows[i].name);
-                exit(1);
-            }
-            if (round >= 0)
-                rows[i].ns[round] = (double)(end - start) / rows[i].n;
-        }
-    }
-}
-
-static void print_counters(const char *name, struct pinion_pool *pool)
+static void note_counters(struct rounds *rounds, const char *name, struct pinion_pool *pool)
 {
     struct pinion_pool_stats stats;
     pinion_pool_stats(pool, &stats);
-    printf("%-44s inlined %" PRIu64 ", queued %" PRIu64 ", claimed %" PRIu64 ", stolen %" PRIu64
-           "\n",
-           name, stats.inlined, stats.queued, stats.claimed,
-           stats.stolen_near + stats.stolen_far);
+    rounds_note(
+        rounds, "%s: inlined %" PRIu64 ", queued %" PRIu64 ", claimed %" PRIu64 ", stolen %" PRIu64,
+        name, stats.inlined, stats.queued, stats.claimed, stats.stolen_near + stats.stolen_far);
 }
 
 /* Memory of the caller's closures while many tasks are queued that nobody may run yet. */
-static void measure_bytes(void)
+static void measure_bytes(struct rounds *rounds)
 {
     enum { TASKS = 100000 };
     struct pinion_pool *pool = make_pool(2, true);
@@ -163,47 +140,55 @@ static void measure_bytes(void)
     struct pinion_pool_stats stats;
     (void)pinion_pool_workers(pool, &caller, 1);
     pinion_pool_stats(pool, &stats);
-    printf("%-44s %.1f bytes (closure, context and result; %" PRIu64 " tasks held)\n",
-           "memory a queued task", (double)caller.arena_bytes / (double)stats.queued, stats.queued);
+    rounds_figure(rounds, (double)caller.arena_bytes / (double)stats.queued, "bytes",
+                  "memory a queued task (closure, context, result)");
     for (int i = 0; i < TASKS; i++)
         pinion_await(io, &futures[i], &out);
     pinion_pool_destroy(pool);
 }
 
-int main(void)
+static void add_rows(struct rounds *rounds, struct maker *makers, struct reference_pool *reference,
+                     struct pinion_pool *const *pools)
 {
-    struct pinion_pool *alone = make_pool(1, false), *lazy = make_pool(2, false);
-    struct pinion_pool *eager = make_pool(2, true);
+    static const char *const names[] = {"pinion, in the caller (cpu_count 1)", "pinion, lazy",
+                                        "pinion, queued (eager)"};
+    struct rounds_row *peers[2], *row;
+    (void)rounds_row(rounds, run_plain, NULL, "plain call");
+    for (int many = 0; many < 2; many++, makers++) {
+        *makers = (struct maker){.reference = reference, .batch = many ? BATCH : 1};
+        peers[many] = row = rounds_row(rounds, run_reference, makers, "mutex+condition, %s",
+                                       many ? "64 at a time" : "one at a time");
+        row->step = makers->batch;
+    }
+    for (int i = 0; i < 3; i++) {
+        for (int many = 0; many < (i ? 2 : 1); many++, makers++) {
+            *makers = (struct maker){.io = pinion_pool_io(pools[i]), .batch = many ? BATCH : 1};
+            row = rounds_row(rounds, run_pinion, makers, "%s, %s", names[i],
+                             many ? "64 at a time" : "one at a time");
+            row->step = makers->batch;
+            row->peers[0] = peers[many];
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct rounds rounds;
+    rounds_begin(&rounds, "spawn", about, ROUNDS, argc, argv);
+    struct pinion_pool *const pools[] = {make_pool(1, false), make_pool(2, false),
+                                         make_pool(2, true)};
     struct reference_pool *reference = reference_pool_create(1);
     if (!reference)
-        return 1;
-    struct row rows[] = {
-        {"plain call", run_plain, NULL, 1000000, 1, -1, {0}},
-        {"mutex+condition, one at a time", run_reference, reference, 2000, 1, -1, {0}},
-        {"mutex+condition, 64 at a time", run_reference, reference, 64000, BATCH, -1, {0}},
-        {"pinion, in the caller (cpu_count 1)", run_pinion, alone, 1000000, 1, 1, {0}},
-        {"pinion, lazy, one at a time", run_pinion, lazy, 200000, 1, 1, {0}},
-        {"pinion, lazy, 64 at a time", run_pinion, lazy, 64000, BATCH, 2, {0}},
-        {"pinion, queued (eager), one at a time", run_pinion, eager, 200000, 1, 1, {0}},
-        {"pinion, queued (eager), 64 at a time", run_pinion, eager, 64000, BATCH, 2, {0}},
-    };
-    const size_t count = sizeof rows / sizeof rows[0];
-    measure(rows, count);
-    printf("async + await of 32 bytes in and out, median of %d interleaved rounds\n", ROUNDS);
-    for (size_t i = 0; i < count; i++) {
-        printf("%-44s %10.1f ns", rows[i].name, median(rows[i].ns));
-        if (rows[i].peer >= 0)
-            printf("   %.4f x %s", median(rows[i].ns) / median(rows[rows[i].peer].ns),
-                   rows[rows[i].peer].name);
-        printf("\n");
-    }
-    print_counters("  cpu_count 1:", alone);
-    print_counters("  lazy:", lazy);
-    print_counters("  eager:", eager);
-    measure_bytes();
+        rounds_die("no thread for the peer");
+    struct maker makers[7];
+    add_rows(&rounds, makers, reference, pools);
+    rounds_run(&rounds);
+    note_counters(&rounds, "cpu_count 1", pools[0]);
+    note_counters(&rounds, "lazy", pools[1]);
+    note_counters(&rounds, "eager", pools[2]);
+    measure_bytes(&rounds);
     reference_pool_destroy(reference);
-    pinion_pool_destroy(eager);
-    pinion_pool_destroy(lazy);
-    pinion_pool_destroy(alone);
-    return 0;
+    for (int i = 0; i < 3; i++)
+        pinion_pool_destroy(pools[i]);
+    return rounds_end(&rounds);
 }

@@ -18,8 +18,10 @@
 
 #include <hwloc.h>
 
+#include "atomic.h"
 #include "buffer.h"
 #include "cpulist.h"
+#include "process.h"
 #include "sysfs.h"
 
 enum { WORD_BITS = sizeof(unsigned long) * CHAR_BIT };
@@ -29,11 +31,12 @@ enum { WORD_BITS = sizeof(unsigned long) * CHAR_BIT };
 enum { NODES_MAX = 1024, NODE_WORDS = NODES_MAX / WORD_BITS };
 
 /* What binding needs of this machine: made on first use, kept for the life of the process. The lock
- * is held while it is made; once loaded is set nothing in it changes. Not pthread_once: want of
- * memory passes. */
+ * is held while it is made, and not taken once loaded is set, when nothing in it changes: the hooks
+ * of an allocator, which come here with its locks, then take none. Not pthread_once: want of memory
+ * passes. */
 static struct {
     pthread_mutex_t lock;
-    bool loaded;
+    _Atomic bool loaded;
     int error;             /* 0, or why nothing can be bound, for good */
     hwloc_topology_t tree; /* knows the nodes and nothing else */
     hwloc_bitmap_t nodes;  /* those that have memory */
@@ -104,7 +107,9 @@ static int machine_load(void)
     struct pn_buffer text = {0};
     hwloc_bitmap_t nodes = read_nodes();
     hwloc_topology_t tree = NULL;
+    pn_fork_delay(); /* hwloc has a lock of its own */
     int error = nodes && describe(&text, nodes) ? load_tree(&tree, text.bytes) : -ENOMEM;
+    pn_fork_allow();
     pn_buffer_fini(&text);
     if (error == -ENOMEM) {
         hwloc_bitmap_free(nodes);
@@ -113,17 +118,33 @@ static int machine_load(void)
     machine.error = error;
     machine.tree = tree;
     machine.nodes = nodes;
-    machine.loaded = true;
+    pn_store_release(&machine.loaded, true); /* pairs with machine_use */
     return 0;
 }
 
 /* 0 once machine can be used, or -ENOMEM. */
 static int machine_use(void)
 {
+    if (pn_load_acquire(&machine.loaded)) /* pairs with machine_load */
+        return 0;
     (void)pthread_mutex_lock(&machine.lock);
-    const int error = machine.loaded ? 0 : machine_load();
+    /* Relaxed: written under the lock. */
+    const int error = pn_load_relaxed(&machine.loaded) ? 0 : machine_load();
     (void)pthread_mutex_unlock(&machine.lock);
     return error;
+}
+
+static void before_fork(void) { (void)pthread_mutex_lock(&machine.lock); }
+
+static void after_fork(bool is_child)
+{
+    (void)is_child;
+    (void)pthread_mutex_unlock(&machine.lock);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pn_fork_register(PN_FORK_MEMORY, before_fork, after_fork);
 }
 
 /* get_mempolicy(2). Where it is denied (containers' seccomp profiles do), every node with memory is

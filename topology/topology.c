@@ -7,6 +7,7 @@
 
 #include "detail.h"
 #include "machine.h"
+#include "process.h"
 
 int pn_topology_load_at(const char *root, const struct pinion_topology_options *options,
                         struct pinion_topology **topology)
@@ -20,7 +21,9 @@ int pn_topology_load_at(const char *root, const struct pinion_topology_options *
     struct pinion_topology *made = calloc(1, sizeof *made);
     if (!made)
         return pn_error(ENOMEM, "no memory for a topology");
+    pn_fork_delay(); /* hwloc has a lock of its own */
     int error = pn_source_open(made, options);
+    pn_fork_allow();
     if (!error)
         error = pn_nodes_read(made);
     if (!error)
@@ -65,8 +68,11 @@ void pinion_topology_destroy(struct pinion_topology *topology)
     pn_cgroup_fini(&topology->cgroup);
     sets_fini(&topology->sets);
     free(topology->source);
-    if (topology->tree)
+    if (topology->tree) {
+        pn_fork_delay();
         hwloc_topology_destroy(topology->tree);
+        pn_fork_allow();
+    }
     free(topology);
 }
 

@@ -14,9 +14,11 @@
  * (commit f762597724), whose asyncConcurrent and asyncParallel these are.
  *
  * After fork, in the child, an io of the parent starts nothing and waits for nothing: calls that
- * return int give -ECHILD, async and detached run in the caller, and to await a task of the parent
- * that is not done is a programming error, which asserts in debug builds. The child may exec, exit,
- * or make an io of its own.
+ * return int give -ECHILD, async and detached run in the caller, requests to cancel do nothing, and
+ * to await a task of the parent that is not done is a programming error, which asserts in debug
+ * builds; in others the future is consumed and result left as it is. Tasks that are done can be
+ * awaited and selected. The child may exec, exit, or make an io of its own; if it was forked by a
+ * task that a worker runs, it ends when that task returns.
  */
 #ifndef PINION_IO_H
 #define PINION_IO_H

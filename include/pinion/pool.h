@@ -68,7 +68,8 @@ PINION_API int pinion_pool_create(const struct pinion_pool_options *options,
 
 /* Runs what is queued, waits for detached tasks, joins every thread and frees the pool. Tasks that
  * running tasks make meanwhile run in their maker. Called once, by any thread but the pool's own;
- * no other call with this pool may run at the time, except by its tasks. NULL is allowed. */
+ * no other call with this pool may run at the time, except by its tasks. NULL is allowed. In a
+ * child of the process that made the pool it does nothing: the memory stays. */
 PINION_API void pinion_pool_destroy(struct pinion_pool *pool);
 
 /* The interface to it, valid until destroy. */
@@ -94,7 +95,8 @@ struct pinion_pool_stats {
 };
 
 /* A snapshot. cpu_count, parallel_count, capacity, threads and threads_peak belong together; the
- * counters may be a moment old. Any thread. */
+ * counters may be a moment old. Any thread. In a child of the process that made the pool: what it
+ * was at the fork, with no thread alive. */
 PINION_API void pinion_pool_stats(struct pinion_pool *pool, struct pinion_pool_stats *stats);
 
 /* Where one of a pool's threads stands. */

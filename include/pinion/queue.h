@@ -23,18 +23,20 @@ struct pinion_queue_side {
     struct pinion_mutex turn;         /* held by the one that moves items on this side */
     uint32_t patience;                /* of who has the turn: how long it looks before it sleeps */
     PINION_ATOMIC(uint64_t) position; /* items moved so far, and whether the queue is closed */
-    char padding[112];
+    size_t index;                     /* of the next item, in the storage */
+    char padding[128 - 2 * sizeof(uint32_t) - sizeof(uint64_t) - sizeof(size_t)];
     PINION_ATOMIC(uint64_t) wanted;   /* who has the turn sleeps until the other side is there */
-    char padding_wanted[120];
+    char padding_wanted[128 - sizeof(uint64_t)];
 };
 
 /* Fields are the library's. */
 struct pinion_queue {
     char *storage;
     size_t item_size, capacity;
-    struct pinion_mutex lock; /* of a rendezvous */
-    void *meeting;
-    char padding[88];
+    void *meeting;            /* of a rendezvous: who waits for the other side */
+    struct pinion_mutex lock; /* of meeting */
+    PINION_ATOMIC(uint32_t) is_closed; /* under lock */
+    char padding[128 - 4 * sizeof(size_t) - 2 * sizeof(uint32_t)];
     struct pinion_queue_side put, get;
 };
 

@@ -72,7 +72,7 @@ PINION_API void pinion_mutex_unlock(struct pinion_io *io, struct pinion_mutex *m
 /* ---- condition ---- */
 
 struct pinion_condition {
-    PINION_ATOMIC(uint32_t) waiters;
+    PINION_ATOMIC(uint32_t) word;
 };
 
 /* Unlocks mutex, waits for a signal or broadcast that comes after, and locks it again, which no
@@ -143,9 +143,9 @@ PINION_API bool pinion_event_is_set(const struct pinion_event *event);
 
 /* ---- rwlock ---- */
 
-/* Many readers or one writer. Phases alternate: a reader that comes while a writer waits, waits;
- * when a writer unlocks, all readers that wait go first, then the next writer. So a read lock is
- * not to be taken by who holds one. */
+/* Many readers or one writer. Readers that come while readers hold it wait if anyone waits; when
+ * it is let go, who has waited longest is woken, and if that is a reader all readers that wait. So
+ * a read lock is not to be taken by who holds one. */
 struct pinion_rwlock {
     PINION_ATOMIC(uint32_t) word;
 };

@@ -23,6 +23,7 @@
 #define pn_exchange_relaxed(p, v) atomic_exchange_explicit((p), (v), memory_order_relaxed)
 #define pn_exchange_acquire(p, v) atomic_exchange_explicit((p), (v), memory_order_acquire)
 #define pn_exchange_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
+#define pn_exchange_seq_cst(p, v) atomic_exchange_explicit((p), (v), memory_order_seq_cst)
 
 #define pn_fetch_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define pn_fetch_add_acq_rel(p, v) atomic_fetch_add_explicit((p), (v), memory_order_acq_rel)
@@ -50,6 +51,9 @@
 #define pn_cas_seq_cst(p, expected, v)                                                             \
     atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_seq_cst,            \
                                             memory_order_seq_cst)
+
+/* Where no ordered access will do: after a change of any order, before a load. */
+#define pn_fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
 
 /* For the one public field that is not _Atomic, since C++ must read its struct: the task of a
  * future. */

@@ -5,8 +5,10 @@
 #ifndef PN_CANCEL_H
 #define PN_CANCEL_H
 
+#include <errno.h>
 #include <stdbool.h>
 
+#include "interface.h"
 #include "task.h"
 
 /* Requests that a task be canceled; once. The caller holds the task's future, or is in a wait that
@@ -20,6 +22,20 @@ struct pinion_task *pn_cancel_target(void);
 /* Delivers a pending request: true once, the cancelation point gives -ECANCELED. task may be
  * NULL. */
 bool pn_cancel_deliver(struct pinion_task *task);
+
+/* What every waiting call does first: 0, or -ECANCELED where that is due, or why the io can't wait
+ * (pn_io_refusal). */
+static inline int pn_io_enter(const struct pinion_io *io, const struct pn_how *how)
+{
+    const int refusal = pn_io_refusal(io);
+    if (refusal)
+        return refusal;
+    return how->is_cancelable && pn_cancel_deliver(pn_cancel_target()) ? -ECANCELED : 0;
+}
+
+/* A request that was delivered to a call which then had something else to return: the next one gets
+ * it. */
+static inline void pn_cancel_put_back(void) { pinion_recancel(NULL); }
 
 /* Begins a wait that a request reaches: false if one is pending already. */
 bool pn_cancel_enter(struct pinion_task *task, struct pn_waiter *waiter);

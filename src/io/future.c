@@ -8,6 +8,7 @@
 #include <pinion/io.h>
 
 #include "atomic.h"
+#include "process.h"
 
 /* Stripes, so that unrelated awaits seldom meet; each on lines of its own. They are read by every
  * await and written by requests only, so they stay shared in the caches. */
@@ -21,6 +22,18 @@ static _Atomic unsigned *stripe_of(const struct pinion_future *future)
 {
     const uintptr_t address = (uintptr_t)future;
     return &stripes[(address >> 4 ^ address >> 12) % STRIPES].requesters;
+}
+
+/* Requesters of the parent don't come back to let go. */
+static void after_fork(bool is_child)
+{
+    for (int i = 0; is_child && i < STRIPES; i++)
+        pn_store_relaxed(&stripes[i].requesters, 0); /* no other thread is there */
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pn_fork_register(PN_FORK_FUTURES, NULL, after_fork);
 }
 
 struct pinion_task *pn_future_hold(struct pinion_future *future)

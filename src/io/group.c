@@ -61,7 +61,8 @@ void pinion_group_async(struct pinion_io *io, struct pinion_group *group,
     const struct pn_spawn spawn = {.call = call, .kind = PN_ASYNC, .group = group};
     struct pinion_task *unused;
     PN_ASSERT(pn_call_is_valid(call));
-    if (PN_UNLIKELY(!pn_call_is_aligned(call)) || !io->vtable->queue(io, &spawn, &unused))
+    if (PN_UNLIKELY(!pn_call_is_aligned(call)) || pn_io_is_refused(io) ||
+        !io->vtable->queue(io, &spawn, &unused))
         run_here(group, call);
 }
 
@@ -92,8 +93,16 @@ static void forward_to_group(struct pn_waiter *waiter)
     pn_group_request_cancel(PN_CONTAINER_OF(waiter, struct group_await, waiter)->group);
 }
 
+/* Members that another process made don't end here. */
+static bool is_of_another_process(const struct pinion_io *io, const struct pinion_group *group)
+{
+    return pn_io_is_refused(io) && (group->fresh || group->seen);
+}
+
 int pinion_group_await(struct pinion_io *io, struct pinion_group *group)
 {
+    if (is_of_another_process(io, group))
+        return pn_io_refusal(io);
     struct pinion_task *caller = pn_cancel_target();
     struct group_await await = {.group = group};
     pn_waiter_init(&await.waiter);
@@ -115,6 +124,9 @@ int pinion_group_await(struct pinion_io *io, struct pinion_group *group)
 void pinion_group_cancel(struct pinion_io *io, struct pinion_group *group)
 {
     struct pn_waiter waiter;
+    PN_ASSERT(!is_of_another_process(io, group));
+    if (is_of_another_process(io, group))
+        return;
     pn_waiter_init(&waiter);
     pn_group_request_cancel(group);
     pn_group_wait(io, group, &waiter);

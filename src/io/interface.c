@@ -13,6 +13,13 @@
 #include "detail.h"
 #include "future.h"
 
+int pn_io_refuse(const struct pinion_io *io)
+{
+    if (io->process == PN_PROCESS_NONE)
+        return pn_error(ENOTSUP, "this io refuses all but to run tasks in their caller");
+    return pn_error(ECHILD, "this io was made by a parent of this process; make one after fork");
+}
+
 static bool is_power_of_two_up_to_max(size_t align)
 {
     return align <= PINION_ALIGN_MAX && (align & (align - 1)) == 0;
@@ -51,7 +58,7 @@ void pinion_async(struct pinion_io *io, const struct pinion_call *call, void *re
     PN_ASSERT(pn_call_is_valid(call));
     if (PN_UNLIKELY(!pn_call_is_aligned(call)))
         pn_call_run_mended(call, result);
-    else if (io->vtable->queue(io, &spawn, &future->task))
+    else if (!pn_io_is_refused(io) && io->vtable->queue(io, &spawn, &future->task))
         return;
     else
         pn_call_run(call, result);
@@ -65,17 +72,25 @@ void pinion_async_detached(struct pinion_io *io, const struct pinion_call *call)
     PN_ASSERT(pn_call_is_valid(call));
     if (PN_UNLIKELY(!pn_call_is_aligned(call)))
         pn_call_run_mended(call, NULL);
-    else if (!io->vtable->queue(io, &spawn, &unused))
+    else if (pn_io_is_refused(io) || !io->vtable->queue(io, &spawn, &unused))
         pn_call_run(call, NULL);
+}
+
+int pn_call_check(const struct pinion_call *call)
+{
+    if (pn_call_is_valid(call))
+        return 0;
+    return pn_error(EINVAL, "a call needs a start function, alignments that are powers of two up "
+                            "to %d, and a context if its size is not 0",
+                    PINION_ALIGN_MAX);
 }
 
 int pn_spawn(struct pinion_io *io, const struct pn_spawn *spawn, struct pinion_task **task)
 {
-    if (!pn_call_is_valid(spawn->call))
-        return pn_error(EINVAL, "a call needs a start function, alignments that are powers of two "
-                                "up to %d, and a context if its size is not 0",
-                        PINION_ALIGN_MAX);
-    return io->vtable->spawn(io, spawn, task);
+    int error = pn_call_check(spawn->call);
+    if (!error)
+        error = pn_io_refusal(io);
+    return error ? error : io->vtable->spawn(io, spawn, task);
 }
 
 int pinion_async_concurrent(struct pinion_io *io, const struct pinion_call *call,
@@ -114,6 +129,14 @@ static void wait_or_run(struct pinion_io *io, struct pinion_task *task, struct p
     }
 }
 
+/* A task of the parent that was not done when this process began: nobody here ends it, and nobody
+ * here may run it, since the parent does. The future is consumed, its task left alone. */
+static __attribute__((noinline)) void abandon(struct pinion_future *future)
+{
+    PN_ASSERT(!"a task of the parent is awaited that was not done at the fork");
+    pn_future_retire(future);
+}
+
 static void consume(struct pinion_io *io, struct pinion_future *future, void *result)
 {
     struct pinion_task *task = future->task;
@@ -129,6 +152,10 @@ void pinion_await(struct pinion_io *io, struct pinion_future *future, void *resu
         return;
     struct pinion_task *caller = pn_cancel_target();
     if (!pn_task_is_done(task)) {
+        if (pn_io_is_refused(io)) {
+            abandon(future);
+            return;
+        }
         struct await await = {.awaited = task};
         pn_waiter_init(&await.waiter);
         await.waiter.interrupt = forward_cancel;
@@ -152,6 +179,10 @@ void pinion_cancel(struct pinion_io *io, struct pinion_future *future, void *res
     struct pinion_task *task = future->task;
     if (!task)
         return;
+    if (pn_io_is_refused(io)) { /* it can't be reached by a request; an await says what it is */
+        pinion_await(io, future, result);
+        return;
+    }
     pn_cancel_request(task);
     if (!pn_task_is_done(task)) {
         struct pn_waiter waiter;
@@ -163,11 +194,16 @@ void pinion_cancel(struct pinion_io *io, struct pinion_future *future, void *res
 
 void pinion_request_cancel(struct pinion_io *io, struct pinion_future *future)
 {
-    (void)io;
+    if (pn_io_is_refused(io)) /* the threads that wait in the task are not in this process */
+        return;
     struct pinion_task *task = pn_future_hold(future);
     if (task)
         pn_cancel_request(task);
     pn_future_let_go(future);
 }
 
-void pinion_yield(struct pinion_io *io) { io->vtable->yield(io); }
+void pinion_yield(struct pinion_io *io)
+{
+    if (!pn_io_is_refused(io))
+        io->vtable->yield(io);
+}

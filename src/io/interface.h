@@ -12,6 +12,8 @@
 
 #include <pinion/io.h>
 
+#include "check.h"
+#include "process.h"
 #include "task.h"
 
 /* How long a call waits, and whether a request to cancel its task ends the wait. */
@@ -19,8 +21,8 @@ struct pn_how {
     int64_t deadline; /* ns of CLOCK_MONOTONIC; INT64_MAX: none */
     bool is_cancelable;
 };
-#define PN_HOW(until) ((struct pn_how){.deadline = (until), .is_cancelable = true})
-#define PN_HOW_UNCANCELABLE(until) ((struct pn_how){.deadline = (until), .is_cancelable = false})
+#define PN_CANCELABLE(until)   (&(const struct pn_how){.deadline = (until), .is_cancelable = true})
+#define PN_UNCANCELABLE(until) (&(const struct pn_how){.deadline = (until), .is_cancelable = false})
 
 /* Parking: waiting at an address until someone unparks who is there, the futex that all of sync.h
  * is built on. Deciding to sleep and deciding to wake are each one step, under a lock that belongs
@@ -31,6 +33,8 @@ struct pn_how {
 struct pn_park {
     const volatile void *address;
     bool (*may_sleep)(struct pn_park *park);
+    /* Called without the lock once who waits can be unparked, before it sleeps. May be NULL. */
+    void (*parked)(struct pn_park *park, struct pinion_io *io);
     uint32_t kind;   /* the caller's own, for who unparks */
     bool goes_first; /* before all others: it was woken, but was not the fastest */
 };
@@ -67,6 +71,9 @@ struct pn_io_vtable {
     /* The future lets go of a done task: pn_task_drop, with the caller's slab. */
     void (*drop)(struct pinion_io *io, struct pinion_task *task);
     void (*yield)(struct pinion_io *io);
+    /* The caller is about to block its thread, whichever io this is: others are to have what the
+     * thread would run. NULL: nothing is to be done. */
+    void (*blocking)(struct pinion_io *io);
     /* See above. park waits in the way of the calling thread or fiber, whichever io this is; it is
      * a cancelation point if `how` is cancelable. */
     int (*park)(struct pinion_io *io, struct pn_park *park, const struct pn_how *how);
@@ -77,7 +84,25 @@ struct pinion_io {
     const struct pn_io_vtable *vtable;
     int64_t spin_ns; /* how long a thread that waits looks before it sleeps; INT64_MAX: for ever */
     unsigned width;  /* so many queued tasks can run at a time; 0: none is ever queued */
+    unsigned process; /* pn_process() of who made it; PN_PROCESS_NONE: it refuses everyone */
 };
+
+/* 0, or -EINVAL with the detail: it is no call (pn_call_is_valid). */
+int pn_call_check(const struct pinion_call *call);
+
+/* Whether the io starts nothing and waits for nothing here: another process made it, or it is the
+ * one that refuses everyone. Then no entry of the vtable may be called but drop. */
+static inline bool pn_io_is_refused(const struct pinion_io *io)
+{
+    return PN_UNLIKELY(io->process != pn_process());
+}
+
+/* The same for a call that can fail: 0, or -ECHILD or -ENOTSUP with the detail. */
+int pn_io_refuse(const struct pinion_io *io);
+static inline int pn_io_refusal(const struct pinion_io *io)
+{
+    return pn_io_is_refused(io) ? pn_io_refuse(io) : 0;
+}
 
 /* Runs in the caller a call that can't fail and has an invalid alignment. */
 void pn_call_run_mended(const struct pinion_call *call, void *result);

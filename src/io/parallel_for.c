@@ -31,6 +31,7 @@ struct loop {
     void (*body)(void *context, size_t begin, size_t end);
     void *context;
     size_t end, grain;
+    unsigned width;      /* helpers that there can be */
     void *local;         /* the caller's, with which each part begins */
     bool is_protected;   /* likewise */
     bool was_requested;  /* likewise: delivered to the caller before */
@@ -48,7 +49,7 @@ static bool wants_help(struct loop *loop, unsigned offered, size_t left)
     const unsigned started = pn_load_relaxed(&loop->started);
     const size_t parts = loop->grain ? left / loop->grain + (left % loop->grain != 0) : left;
     const size_t waiting = offered > started ? offered - started : 0;
-    return offered < loop->io->width && waiting <= started && waiting < parts;
+    return offered < loop->width && waiting <= started && waiting < parts;
 }
 
 /* Queues helpers if they are wanted and there can be some. */
@@ -77,9 +78,9 @@ static size_t part_size(const struct loop *loop, size_t remaining, size_t wanted
 {
     if (loop->grain)
         return loop->grain < remaining ? loop->grain : remaining;
-    if (loop->io->width == 0)
+    if (loop->width == 0)
         return remaining;
-    const size_t share = remaining / (2 * ((size_t)loop->io->width + 1));
+    const size_t share = remaining / (2 * ((size_t)loop->width + 1));
     if (wanted > share)
         wanted = share;
     return wanted ? wanted : 1;
@@ -175,6 +176,7 @@ void pinion_parallel_for(struct pinion_io *io, size_t begin, size_t end, size_t 
         return;
     struct loop loop = {.io = io, .group = &group, .body = body, .context = context, .end = end,
                         .grain = grain};
+    loop.width = pn_io_is_refused(io) ? 0 : io->width;
     loop.local = *pn_context_local();
     loop.is_protected = caller && caller->is_protected;
     loop.was_requested = pinion_cancel_requested(io);

@@ -93,6 +93,9 @@ int pinion_select(struct pinion_io *io, struct pinion_future *const *futures, si
     int index = first_done(futures, count);
     if (index >= 0)
         return index;
+    const int refusal = pn_io_refusal(io);
+    if (refusal)
+        return refusal;
     if (run_one(io, futures, count))
         return first_done(futures, count);
 

@@ -2,7 +2,10 @@
 #include "waiter.h"
 
 #include <errno.h>
+#include <sched.h>
+#include <stdalign.h>
 #include <stddef.h>
+#include <sys/sysinfo.h>
 
 #include "atomic.h"
 #include "futex.h"
@@ -40,16 +43,35 @@ static bool satisfied(const struct pn_waiter *waiter, uint32_t fired, bool or_ca
     return *seen / PN_WAITER_FIRED >= fired || (or_canceled && (*seen & PN_WAITER_CANCELED));
 }
 
-/* True once satisfied, false after spin_ns or at the deadline. */
-static bool spin(const struct pn_waiter *waiter, uint32_t fired, bool or_canceled,
-                 int64_t deadline, int64_t spin_ns)
+/* Who spins takes a CPU from who is to end its wait. So at most as many threads spin as leave one
+ * CPU free, and each spins the shorter the more of its last spins were in vain: shift halves, from
+ * the whole spin_ns (0) down to a 128th. */
+#define SHIFT_MAX 7u
+
+static alignas(PN_LINE_PAIR) _Atomic unsigned spinners;
+static _Thread_local unsigned shift;
+
+static unsigned spinners_max(void)
+{
+    static _Atomic unsigned cpus; /* 0: not asked yet */
+    unsigned known = pn_load_relaxed(&cpus);
+    if (!known) {
+        const int saved = errno;
+        cpu_set_t set;
+        /* A mask of more CPUs than fit is EINVAL: then there are many. */
+        known = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1024;
+        known = known > 1 ? known : (unsigned)get_nprocs(); /* the mask of a pinned thread */
+        errno = saved;
+        pn_store_relaxed(&cpus, known);
+    }
+    return known - 1;
+}
+
+/* True once satisfied, false at `until`, INT64_MAX: never. */
+static bool spin_until(const struct pn_waiter *waiter, uint32_t fired, bool or_canceled,
+                       int64_t until)
 {
     uint32_t seen;
-    int64_t until = INT64_MAX;
-    if (spin_ns < INT64_MAX)
-        until = pn_now() + spin_ns;
-    if (deadline < until)
-        until = deadline;
     for (;;) {
         for (int i = 0; i < PAUSES_PER_LOOK; i++) {
             if (satisfied(waiter, fired, or_canceled, &seen))
@@ -59,6 +81,26 @@ static bool spin(const struct pn_waiter *waiter, uint32_t fired, bool or_cancele
         if (until != INT64_MAX && pn_now() >= until)
             return false;
     }
+}
+
+/* True once satisfied, false after spin_ns at the most or at the deadline. */
+static bool spin(const struct pn_waiter *waiter, uint32_t fired, bool or_canceled,
+                 int64_t deadline, int64_t spin_ns)
+{
+    if (spin_ns == INT64_MAX)
+        return spin_until(waiter, fired, or_canceled, deadline);
+    bool is_over = false;
+    /* Relaxed: a number to keep small, no order. */
+    if (pn_fetch_add_relaxed(&spinners, 1u) < spinners_max()) {
+        const int64_t until = pn_now() + (spin_ns >> shift);
+        is_over = spin_until(waiter, fired, or_canceled, deadline < until ? deadline : until);
+        if (is_over)
+            shift -= shift > 0;
+        else
+            shift += shift < SHIFT_MAX;
+    }
+    pn_fetch_sub_relaxed(&spinners, 1u);
+    return is_over;
 }
 
 bool pn_waiter_wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int64_t deadline,

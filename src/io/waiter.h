@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "atomic.h"
+
 /* word: PN_WAITER_PARKED | PN_WAITER_CANCELED | n × PN_WAITER_FIRED
  *   PARKED    who waits sleeps, or is about to, and must be woken by the signal that clears the
  *             bit. Set by the waiter, cleared by whoever signals (or by the waiter that gives up).
@@ -37,6 +39,13 @@ void pn_waiter_init(struct pn_waiter *waiter);
 /* Adds PN_WAITER_FIRED or PN_WAITER_CANCELED and wakes who waits. Once the word is changed the
  * waiter may be gone, unless it is a parked fiber. Any thread. */
 void pn_waiter_signal(struct pn_waiter *waiter, uint32_t what);
+
+/* Whether a signal has come. */
+static inline bool pn_waiter_has_fired(const struct pn_waiter *waiter)
+{
+    /* Acquire: pairs with the release in pn_waiter_signal. */
+    return pn_load_acquire(&waiter->word) >= PN_WAITER_FIRED;
+}
 
 /* Waits until at least `fired` signals have come, or also, with or_canceled, until it was canceled.
  * False if the deadline (ns of CLOCK_MONOTONIC, INT64_MAX: none) passed before. Whatever the

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "interrupt.h"
 #include "pool.h"
 #include "settings.h"
 
@@ -72,6 +73,9 @@ int pinion_pool_report(struct pinion_pool *pool, FILE *stream)
     bool is_on;
     (void)fprintf(stream, "memory: %s, huge pages %s\n", pn_arena_backend(),
                   pn_arena_huge_pages(&is_on));
+    char words[PN_INTERRUPT_WORDS];
+    pn_interrupt_describe(words, sizeof words);
+    (void)fprintf(stream, "%s\n", words);
     print_lines(stream, "plan: ", pinion_plan_reason(pool->plan));
     print_lines(stream, "degraded: ", degraded);
     const int error = print_workers(pool, stream);

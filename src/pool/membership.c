@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "pool.h"
+#include "process.h"
 
 static _Thread_local
     __attribute__((tls_model("initial-exec"))) struct pn_membership *memberships;
@@ -15,6 +16,7 @@ static _Thread_local
 /* Pools that are alive, for threads that exit: a pool is unregistered before it is torn down. */
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct pinion_pool *registry;
+static struct pinion_pool *lost; /* of parents of this process: for leak checkers to see */
 static _Atomic uint64_t last_id;
 static pthread_once_t exit_hook_once = PTHREAD_ONCE_INIT;
 static pthread_key_t exit_hook;
@@ -31,13 +33,21 @@ struct pn_worker *pn_membership_find(const struct pinion_pool *pool)
 }
 
 /* A pool's thread enters its own entry before any other, so it is the last of the list. */
-struct pn_worker *pn_membership_own(void)
+static struct pn_membership *own(void)
 {
-    const struct pn_membership *entry = memberships;
+    struct pn_membership *entry = memberships;
     while (entry && entry->next)
         entry = entry->next;
-    return entry && !entry->is_caller ? entry->worker : NULL;
+    return entry && !entry->is_caller ? entry : NULL;
 }
+
+struct pn_worker *pn_membership_own(void)
+{
+    const struct pn_membership *entry = own();
+    return entry ? entry->worker : NULL;
+}
+
+void pn_membership_move_own(struct pn_worker *worker) { own()->worker = worker; }
 
 void pn_membership_enter(struct pn_membership *entry, struct pn_worker *worker)
 {
@@ -113,24 +123,55 @@ static void leave_all(void *unused)
 
 void pn_membership_leave(void) { leave_all(NULL); }
 
+void pn_membership_forget(const struct pinion_pool *pool) { forget(pool->id); }
+
+static void before_fork(void) { (void)pthread_mutex_lock(&registry_lock); }
+
+static void after_fork(bool is_child)
+{
+    if (is_child && registry) {
+        struct pinion_pool **end = &registry;
+        while (*end)
+            end = &(*end)->next_pool;
+        *end = lost;
+        lost = registry;
+        registry = NULL;
+    }
+    (void)pthread_mutex_unlock(&registry_lock);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pn_fork_register(PN_FORK_POOLS, before_fork, after_fork);
+}
+
 static void make_exit_hook(void) { exit_hook_error = pthread_key_create(&exit_hook, leave_all); }
 
-int pn_membership_register(struct pinion_pool *pool)
+/* The calling thread's entry of a pool that it makes; NULL when out of memory. */
+static struct pn_membership *make_entry(const struct pinion_pool *pool)
 {
     (void)pthread_once(&exit_hook_once, make_exit_hook);
     /* The value only has to be there for the hook to run. */
     if (exit_hook_error || pthread_setspecific(exit_hook, &memberships))
-        return -ENOMEM;
+        return NULL;
     struct pn_membership *entry = malloc(sizeof *entry);
-    if (!entry)
-        return -ENOMEM;
-    *entry = (struct pn_membership){
-        .pool_id = pool->id, .worker = pool->caller, .is_caller = true};
+    if (entry)
+        *entry = (struct pn_membership){
+            .pool_id = pool->id, .worker = pool->caller, .is_caller = true};
+    return entry;
+}
 
+int pn_membership_register(struct pinion_pool *pool)
+{
+    struct pn_membership *entry = pool->has_caller ? make_entry(pool) : NULL;
+    if (pool->has_caller && !entry)
+        return -ENOMEM;
     (void)pthread_mutex_lock(&registry_lock);
     forget_gone_locked();
-    entry->next = memberships;
-    memberships = entry;
+    if (entry) {
+        entry->next = memberships;
+        memberships = entry;
+    }
     pool->next_pool = registry;
     registry = pool;
     (void)pthread_mutex_unlock(&registry_lock);

@@ -18,7 +18,9 @@
 #include "arena.h"
 #include "check.h"
 #include "detail.h"
+#include "interrupt.h"
 #include "plan.h"
+#include "process.h"
 #include "settings.h"
 #include "slab.h"
 #include "strict.h"
@@ -80,7 +82,7 @@ static void note_degraded(struct pinion_pool *pool, const struct pinion_plan_opt
     const struct pinion_cpu *cpus;
     const unsigned count = pinion_topology_cpus(topology, &cpus);
     const unsigned seats = pn_plan_seat_count(topology, plan);
-    if (pool->cpu_count > seats)
+    if (pool->base_limit + (pool->has_caller ? 1u : 0u) > seats)
         pn_pool_degrade(pool, -EINVAL, "seats wrap round: cpu_count %u on a %s %u CPUs",
                         pool->cpu_count,
                         seats < count ? "slice that has" : "machine that allows", seats);
@@ -93,6 +95,11 @@ static void note_degraded(struct pinion_pool *pool, const struct pinion_plan_opt
                         pool->idle_mode == PINION_IDLE_POLL
                             ? "; to poll, as asked, uses it up without working"
                             : "");
+    if (!pn_interrupt_signal()) {
+        char words[PN_INTERRUPT_WORDS];
+        pn_interrupt_describe(words, sizeof words);
+        pn_pool_degrade(pool, -EBUSY, "%s", words);
+    }
     note_memory(pool);
 }
 
@@ -328,6 +335,7 @@ static void fill_constants(struct pinion_pool *pool, const struct pinion_pool_op
     pool->io.vtable = &pn_pool_vtable;
     pool->io.spin_ns = pool->spin_ns;
     pool->io.width = pool->base_limit;
+    pool->io.process = pn_process();
 }
 
 /* The distinct seats: what comes after them sits where they do. */
@@ -356,6 +364,8 @@ static int fill(struct pinion_pool *pool, const struct pinion_pool_options *opti
     int error;
     pool->cpu_count =
         options->cpu_count ? options->cpu_count : pn_plan_cpu_count(topology, &options->plan);
+    if (!pool->has_caller)
+        pool->cpu_count++;
     fill_constants(pool, options, topology);
     (void)pn_cpu_mask_get(&pool->original_mask); /* stays NULL if that fails */
     if ((error = pn_plan_make(topology, &options->plan, pool->base_limit, &pool->plan)))
@@ -370,7 +380,7 @@ static int fill(struct pinion_pool *pool, const struct pinion_pool_options *opti
     pool->caller = pn_worker_create(pool, PN_CALLER, 0, pool->plan->caller);
     if (!pool->caller)
         return -ENOMEM;
-    pool->caller->has_thread = true;
+    pool->caller->has_thread = pool->has_caller;
     return 0;
 }
 
@@ -400,6 +410,7 @@ static void release(struct pinion_pool *pool)
     (void)pthread_cond_destroy(&pool->started);
     (void)pthread_mutex_destroy(&pool->grow_lock);
     (void)pthread_mutex_destroy(&pool->lock);
+    pn_interrupt_release();
     free(pool);
 }
 
@@ -409,6 +420,7 @@ static struct pinion_pool *allocate(void)
     if (!pool)
         return NULL;
     memset(pool, 0, sizeof *pool);
+    pn_interrupt_hold();
     (void)pthread_mutex_init(&pool->lock, NULL);
     (void)pthread_mutex_init(&pool->grow_lock, NULL);
     (void)pthread_cond_init(&pool->started, NULL);
@@ -417,11 +429,13 @@ static struct pinion_pool *allocate(void)
 
 /* With a topology at hand. */
 static int create(const struct pinion_pool_options *options,
-                  const struct pinion_topology *topology, struct pinion_pool **result)
+                  const struct pinion_topology *topology, bool has_caller,
+                  struct pinion_pool **result)
 {
     struct pinion_pool *pool = allocate();
     if (!pool)
         return pn_error(ENOMEM, "out of memory for a pool");
+    pool->has_caller = has_caller;
     int error = fill(pool, options, topology);
     if (error == -ENOMEM)
         error = pn_error(ENOMEM, "out of memory for a pool of %u CPUs", pool->cpu_count);
@@ -449,27 +463,42 @@ static int discover(struct pinion_topology **topology)
     return error;
 }
 
-int pinion_pool_create(const struct pinion_pool_options *options, struct pinion_pool **pool)
+static int create_for(bool has_caller, const struct pinion_pool_options *options,
+                      struct pinion_pool **pool)
 {
     struct pinion_pool_options chosen = options ? *options : (struct pinion_pool_options){0};
     int error = check_options(&chosen);
     if (error || (error = pn_settings_read(&chosen.plan, &chosen.idle)))
         return error;
     if (chosen.topology)
-        return create(&chosen, chosen.topology, pool);
+        return create(&chosen, chosen.topology, has_caller, pool);
 
     struct pinion_topology *discovered;
     if ((error = discover(&discovered)))
         return error;
-    error = create(&chosen, discovered, pool);
+    error = create(&chosen, discovered, has_caller, pool);
     pinion_topology_destroy(discovered);
     return error;
+}
+
+int pinion_pool_create(const struct pinion_pool_options *options, struct pinion_pool **pool)
+{
+    return create_for(true, options, pool);
+}
+
+int pn_pool_create_without_caller(struct pinion_pool **pool)
+{
+    return create_for(false, NULL, pool);
 }
 
 void pinion_pool_destroy(struct pinion_pool *pool)
 {
     if (!pool)
         return;
+    if (pn_pool_is_lost(pool)) {
+        pn_membership_forget(pool);
+        return;
+    }
     PN_ASSERT(!pn_membership_find(pool) || pn_membership_find(pool)->role == PN_CALLER);
     pn_membership_unregister(pool);
     pn_pool_join(pool);

@@ -7,6 +7,7 @@
  *   worker.c      what a base worker and a reserve thread do; finding work
  *   threads.c     starting, handing over, retiring and joining threads: the capacity rule
  *   membership.c  which worker a thread is
+ *   default.c     the one pool that a process has without making it
  *   stats.c       what others may know
  *
  * Terms: a *slot* is a struct pn_worker, which stays until the pool ends; the thread in it may
@@ -124,7 +125,8 @@ struct pn_membership {
 /* Under lock:
  *   capacity == cpu_count - 1 + parallel_count, threads <= the highest capacity so far
  *   base_taken <= cpu_count - 1
- *   parallel_count == accepted and not ended concurrent and parallel tasks
+ *   parallel_count == accepted and not ended concurrent and parallel tasks, and base workers'
+ *     tasks that blocked and have not ended
  *   threads == base slots with a thread + reserve slots with one, those being started included
  *   idle_reserves: reserve slots whose thread has no task and no command
  *   listed is_expiring slots >= threads - capacity: a thread becomes surplus only by the end of a
@@ -143,6 +145,7 @@ struct pinion_pool {
     int64_t spin_ns, retire_after;
     size_t stack_bytes;
     bool is_eager, is_pinning;
+    bool has_caller; /* else no thread is in the caller's slot, and every CPU has a base slot */
     struct pinion_plan *plan;
     struct pn_node_distances distances;
     struct pn_place *places; /* of the distinct seats */
@@ -189,6 +192,13 @@ static inline struct pinion_pool *pn_pool_of(struct pinion_io *io)
     return (struct pinion_pool *)(void *)io; /* its first member */
 }
 
+/* Whether this process was forked from the one that made the pool: its threads are not here, and
+ * its locks may be held for ever. */
+static inline bool pn_pool_is_lost(const struct pinion_pool *pool)
+{
+    return pn_io_is_refused(&pool->io);
+}
+
 static inline unsigned pn_pool_capacity_locked(const struct pinion_pool *pool)
 {
     return pool->base_limit + pool->parallel_count;
@@ -200,6 +210,9 @@ static inline unsigned pn_pool_capacity_locked(const struct pinion_pool *pool)
  * Takes the lock. */
 void pn_pool_degrade(struct pinion_pool *pool, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Makes a pool with a base slot for every CPU and with default options; no thread is its caller.
+ * Errors as pinion_pool_create. */
+int pn_pool_create_without_caller(struct pinion_pool **pool);
 /* Makes a slot on its seat's node; role PN_RESERVE: on the node given. NULL when out of memory. */
 struct pn_worker *pn_worker_create(struct pinion_pool *pool, enum pn_role role, unsigned index,
                                    struct pinion_seat seat);
@@ -219,8 +232,14 @@ void pn_pool_wake(struct pinion_pool *pool, const struct pn_neighbors *neighbors
 
 /* worker.c */
 
-/* What the thread of a slot does; returns the slot that it is to go on in, or NULL: it ends. */
+/* What the thread of a slot does; returns the slot that it goes on in, or NULL: it ends. A thread
+ * that blocked is in that slot already, and not in the former any more. */
 struct pn_worker *pn_worker_live(struct pn_worker *worker);
+/* The calling thread is about to block. If it is that of a base slot, another takes the slot over
+ * and it goes on in a reserve slot until its task ends, as a reservation; if none can be had all
+ * stays as it is. No pointer to the caller's slot may be used beyond this, nor beyond a call of any
+ * function of a task: pn_membership_find tells the slot anew. */
+void pn_worker_make_way(void);
 /* Whether any queue has an entry, by sequentially consistent looks (see idle.h). */
 bool pn_pool_has_work(struct pinion_pool *pool);
 /* The i-th reserve slot, below reserve_count. */
@@ -230,8 +249,9 @@ void pn_worker_signal(struct pn_worker *worker);
 
 /* threads.c */
 
-/* Blocks the signals that threads of ours don't take, all but those of their own faults: the
- * program's handlers run on the program's threads. Around the creation of each thread. */
+/* Blocks the signals that threads of ours don't take, all but those of their own faults and the one
+ * that cancels use: the program's handlers run on the program's threads. Around the creation of
+ * each thread. */
 void pn_block_signals(sigset_t *former);
 
 /* Gives one more seat a thread: an idle reserve thread, or a new one. The caller has counted it as
@@ -244,6 +264,10 @@ int pn_pool_reserve_run(struct pinion_pool *pool, struct pinion_task *task,
 /* A reserve thread's task has run: its reservation ends, the thread is idle. False: the pool ends,
  * and the thread is to end. */
 bool pn_pool_reserve_ended(struct pn_worker *worker);
+/* Makes a reservation for the calling thread, that of a base slot, which gets another: an idle
+ * reserve thread, or a new one. The reserve slot that the caller is in now; NULL: none can be had,
+ * and all is as it was. */
+struct pn_worker *pn_pool_stand_in(struct pn_worker *base);
 /* An idle reserve thread has waited long enough: true if it is surplus and is to end now. */
 bool pn_pool_retire(struct pn_worker *worker);
 /* No new threads; every thread runs what is queued, and is joined. */
@@ -259,11 +283,16 @@ struct pn_worker *pn_membership_own(void);
 void pn_membership_enter(struct pn_membership *entry, struct pn_worker *worker);
 void pn_membership_move(struct pn_membership *entry, struct pn_worker *worker);
 void pn_membership_leave(void);
-/* Gives the calling thread the caller's slot of a new pool, and registers the pool. 0 or
+/* The calling thread, a pool's own, is in another slot of it now. */
+void pn_membership_move_own(struct pn_worker *worker);
+/* Registers a new pool, and gives the calling thread its caller's slot if it has a caller. 0 or
  * -ENOMEM. */
 int pn_membership_register(struct pinion_pool *pool);
 /* The pool ends: no thread that exits looks at it any more. */
 void pn_membership_unregister(struct pinion_pool *pool);
+/* The same for a pool of the parent of this process, of which the caller's entry is all that was
+ * left. */
+void pn_membership_forget(const struct pinion_pool *pool);
 uint64_t pn_membership_new_id(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include "detail.h"
+#include "parking.h"
 #include "pool.h"
 #include "slab.h"
 
@@ -237,10 +238,23 @@ static void pool_yield(struct pinion_io *io)
         (void)sched_yield();
 }
 
+/* What is in the caller's own queue goes to those who look there; a base worker's whole slot goes
+ * to another thread. */
+static void pool_blocking(struct pinion_io *io)
+{
+    pn_worker_make_way();
+    struct pn_worker *worker = pn_membership_find(pn_pool_of(io));
+    if (worker)
+        pn_worker_flush(worker);
+}
+
 const struct pn_io_vtable pn_pool_vtable = {
     .queue = pool_queue,
     .spawn = pool_spawn,
     .claimed = pool_claimed,
     .drop = pool_drop,
     .yield = pool_yield,
+    .park = pn_parking_park,
+    .unpark = pn_parking_unpark,
+    .blocking = pool_blocking,
 };

@@ -21,6 +21,20 @@ static void each_worker(struct pinion_pool *pool, void (*visit)(struct pn_worker
         visit(pn_pool_reserve(pool, i), context);
 }
 
+/* In a child of the pool's process nothing of it changes any more, and its lock may be held by a
+ * thread that is not there. */
+static void lock(struct pinion_pool *pool)
+{
+    if (!pn_pool_is_lost(pool))
+        (void)pthread_mutex_lock(&pool->lock);
+}
+
+static void unlock(struct pinion_pool *pool)
+{
+    if (!pn_pool_is_lost(pool))
+        (void)pthread_mutex_unlock(&pool->lock);
+}
+
 static void add_counters(const struct pn_counters *counters, struct pinion_pool_stats *stats)
 {
     stats->inlined += pn_load_relaxed(&counters->inlined);
@@ -44,12 +58,13 @@ static void add_worker(struct pn_worker *worker, void *context)
 void pinion_pool_stats(struct pinion_pool *pool, struct pinion_pool_stats *stats)
 {
     *stats = (struct pinion_pool_stats){.cpu_count = pool->cpu_count};
-    (void)pthread_mutex_lock(&pool->lock);
+    lock(pool);
     stats->parallel_count = pool->parallel_count;
     stats->capacity = pn_pool_capacity_locked(pool);
-    stats->threads = pool->threads - pool->starting; /* alive: what is being created is not yet */
+    if (!pn_pool_is_lost(pool)) /* alive: what is being created is not yet */
+        stats->threads = pool->threads - pool->starting;
     stats->threads_peak = pool->threads_peak;
-    (void)pthread_mutex_unlock(&pool->lock);
+    unlock(pool);
     each_worker(pool, add_worker, stats);
     for (unsigned i = 0; i < pool->node_count; i++) {
         struct pn_slab_stats slab;
@@ -85,9 +100,9 @@ static void fill_row(struct pn_worker *worker, void *context)
     struct pn_slab_stats slab;
     size_t local = 0, elsewhere = 0;
     name_row(worker, row.name);
-    (void)pthread_mutex_lock(&worker->pool->lock);
-    row.alive = worker->has_thread;
-    (void)pthread_mutex_unlock(&worker->pool->lock);
+    lock(worker->pool);
+    row.alive = worker->has_thread && !pn_pool_is_lost(worker->pool);
+    unlock(worker->pool);
     row.tasks = pn_load_relaxed(&worker->counters.tasks);
     row.inlined = pn_load_relaxed(&worker->counters.inlined);
     row.stolen_near = pn_load_relaxed(&worker->counters.stolen_near);
@@ -113,13 +128,13 @@ size_t pinion_pool_workers(struct pinion_pool *pool, struct pinion_worker_stats 
 
 size_t pinion_pool_degraded(struct pinion_pool *pool, char *buffer, size_t size)
 {
-    (void)pthread_mutex_lock(&pool->lock);
+    lock(pool);
     const size_t length = pool->degraded_length;
     if (size) {
         const size_t copied = length < size ? length : size - 1;
         memcpy(buffer, pool->degraded, copied);
         buffer[copied] = '\0';
     }
-    (void)pthread_mutex_unlock(&pool->lock);
+    unlock(pool);
     return length;
 }

@@ -13,6 +13,7 @@
 #include "check.h"
 #include "detail.h"
 #include "futex.h"
+#include "interrupt.h"
 #include "pool.h"
 
 /* When the system refuses a thread, async tasks don't ask again for so long. */
@@ -90,14 +91,20 @@ static void *thread_main(void *argument)
     struct pinion_pool *pool = worker->pool;
     struct pn_membership membership;
     pn_membership_enter(&membership, worker);
+    pn_interrupt_open_thread();
     while ((next = pn_worker_live(worker))) {
-        (void)pthread_mutex_lock(&pool->lock);
-        vacate_locked(worker);
-        (void)pthread_mutex_unlock(&pool->lock);
+        if (membership.worker == worker) { /* else it left that slot to another thread before */
+            (void)pthread_mutex_lock(&pool->lock);
+            vacate_locked(worker);
+            (void)pthread_mutex_unlock(&pool->lock);
+            pn_membership_move(&membership, next);
+        }
         worker = next;
-        pn_membership_move(&membership, worker);
     }
+    worker = membership.worker;
     pn_membership_leave();
+    if (pn_pool_is_lost(pool)) /* a child that this thread's task forked ends with it */
+        return NULL;
     (void)pthread_mutex_lock(&pool->lock);
     vacate_locked(worker);
     if (!worker->is_retired) /* pn_pool_retire has uncounted it */
@@ -116,6 +123,8 @@ void pn_block_signals(sigset_t *former)
     (void)sigfillset(&all);
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
         (void)sigdelset(&all, faults[i]);
+    if (pn_interrupt_signal())
+        (void)sigdelset(&all, pn_interrupt_signal());
     (void)pthread_sigmask(SIG_SETMASK, &all, former);
 }
 
@@ -376,6 +385,78 @@ int pn_pool_reserve_run(struct pinion_pool *pool, struct pinion_task *task,
     error = start_reserve(slot, &command);
     reap(pool);
     return error;
+}
+
+/* ---- standing in ---- */
+
+/* Then either *idle takes the base slot over, or a new thread is to, counted. The slot for the
+ * thread that leaves it; NULL: there may be none. */
+static struct pn_worker *stand_in_locked(struct pinion_pool *pool, const struct pn_pool_node *node,
+                                         struct pn_worker **idle)
+{
+    if (pn_load_relaxed(&pool->ending) ||
+        (pool->max_parallel && pool->parallel_count >= pool->max_parallel))
+        return NULL;
+    struct pn_worker *reserve = reserve_slot_locked(pool, node);
+    if (!reserve)
+        return NULL;
+    reserve->has_thread = true;
+    *idle = take_idle_locked(pool, node, false);
+    if (!*idle) {
+        pool->threads++;
+        pool->starting++;
+    }
+    pool->parallel_count++;
+    PN_ASSERT(pool->threads <= pn_pool_capacity_locked(pool) || *idle);
+    return reserve;
+}
+
+/* No thread could be made: the caller is in its base slot as before. */
+static void stay(struct pn_worker *base, struct pn_worker *reserve)
+{
+    struct pinion_pool *pool = base->pool;
+    pn_membership_move_own(base);
+    base->is_loose = reserve->is_loose;
+    reserve->is_loose = false;
+    (void)pthread_mutex_lock(&pool->lock);
+    end_start_locked(pool, false);
+    pool->parallel_count--;
+    vacate_locked(reserve);
+    (void)pthread_mutex_unlock(&pool->lock);
+    /* Others relied on the thread that was to come. */
+    if (pn_idle_found(&pool->idle) && pn_pool_has_work(pool))
+        pn_pool_wake(pool, base->neighbors, &base->counters);
+}
+
+struct pn_worker *pn_pool_stand_in(struct pn_worker *base)
+{
+    struct pinion_pool *pool = base->pool;
+    struct pn_worker *idle = NULL;
+    (void)pthread_mutex_lock(&pool->lock);
+    struct pn_worker *reserve = stand_in_locked(pool, base->node, &idle);
+    (void)pthread_mutex_unlock(&pool->lock);
+    if (!reserve)
+        return NULL;
+    /* From the hand-over on, all of the base slot is the other thread's. */
+    reserve->is_loose = base->is_loose;
+    reserve->floats = NULL;
+    base->is_loose = false;
+    pn_membership_move_own(reserve);
+    pn_idle_search(&pool->idle); /* on behalf of that thread */
+    if (idle) {
+        idle->command = (struct pn_command){.become = base};
+        pn_worker_signal(idle);
+        return reserve;
+    }
+    if (start_thread(base)) {
+        stay(base, reserve);
+        return NULL;
+    }
+    (void)pthread_mutex_lock(&pool->lock);
+    end_start_locked(pool, true);
+    (void)pthread_mutex_unlock(&pool->lock);
+    reap(pool);
+    return reserve;
 }
 
 bool pn_pool_reserve_ended(struct pn_worker *worker)

@@ -293,13 +293,38 @@ int pinion_affinity_restore(void)
 
 /* ---- base workers ---- */
 
-static void run(struct pn_worker *worker, struct pinion_task *task)
+static void run_the_rest(struct pn_worker *worker);
+
+/* The task of a reservation has run: what it queued goes where others look, and the reservation
+ * ends, before the completion is visible. False: the pool ends. */
+static bool end_reservation(struct pn_worker *worker)
 {
+    pn_worker_flush(worker);
+    if (worker->is_loose) {
+        worker->is_loose = false;
+        worker->floats = NULL;
+    }
+    return pn_pool_reserve_ended(worker);
+}
+
+/* The slot that the thread is in afterwards, another one if the task blocked; NULL: it ends. */
+static struct pn_worker *run(struct pn_worker *worker, struct pinion_task *task)
+{
+    bool goes_on = true;
     pn_count(&worker->counters.tasks, 1);
     pn_task_run(task);
-    pn_task_end(task, worker->slab);
-    if (worker->is_loose)
+    if (pn_pool_is_lost(worker->pool))
+        return NULL;
+    struct pn_worker *now = pn_membership_own();
+    if (now != worker)
+        goes_on = end_reservation(now);
+    pn_task_end(task, now->slab);
+    if (now == worker && worker->is_loose)
         take_seat(worker);
+    if (goes_on)
+        return now;
+    run_the_rest(now);
+    return NULL;
 }
 
 /* The worker had been searching and has a task: someone else is to search, if there is more. */
@@ -345,7 +370,8 @@ static void sleep_for_work(struct pn_worker *worker)
     (void)pn_idle_rise(&pool->idle, worker->index);
 }
 
-static void base_live(struct pn_worker *worker)
+/* The slot that the thread goes on in, or NULL: it ends. */
+static struct pn_worker *base_live(struct pn_worker *worker)
 {
     struct pinion_pool *pool = worker->pool;
     bool is_searching = true; /* whoever started the thread counted it */
@@ -361,7 +387,9 @@ static void base_live(struct pn_worker *worker)
             if (is_searching)
                 stop_searching(worker);
             is_searching = false;
-            run(worker, task);
+            struct pn_worker *now = run(worker, task);
+            if (now != worker)
+                return now;
         } else if (pn_load_seq_cst(&pool->ending)) {
             if (!pn_pool_has_work(pool))
                 break;
@@ -370,6 +398,7 @@ static void base_live(struct pn_worker *worker)
         }
     }
     (void)pn_idle_found(&pool->idle);
+    return NULL;
 }
 
 /* ---- reserve threads ---- */
@@ -396,12 +425,9 @@ static bool run_reserved(struct pn_worker *worker, const struct pn_command *comm
     float_over(worker, command->node);
     pn_count(&worker->counters.tasks, 1);
     pn_task_run(task);
-    pn_worker_flush(worker);
-    if (worker->is_loose) {
-        worker->is_loose = false;
-        worker->floats = NULL;
-    }
-    const bool goes_on = pn_pool_reserve_ended(worker); /* before the completion is visible */
+    if (pn_pool_is_lost(worker->pool))
+        return false;
+    const bool goes_on = end_reservation(worker); /* before the completion is visible */
     pn_task_end(task, worker->slab);
     return goes_on;
 }
@@ -433,8 +459,8 @@ static bool wait_for_command(struct pn_worker *worker)
 static void run_the_rest(struct pn_worker *worker)
 {
     struct pinion_task *task;
-    while ((task = own_work(worker)))
-        run(worker, task);
+    while (!pn_pool_is_lost(worker->pool) && (task = own_work(worker)))
+        (void)run(worker, task);
 }
 
 /* The slot that the thread goes on in, or NULL: it ends. */
@@ -465,6 +491,18 @@ struct pn_worker *pn_worker_live(struct pn_worker *worker)
         return reserve_live(worker);
     }
     take_seat(worker);
-    base_live(worker);
-    return NULL;
+    return base_live(worker);
+}
+
+void pn_worker_make_way(void)
+{
+    struct pn_worker *worker = pn_membership_own();
+    if (!worker || worker->role != PN_BASE || pn_pool_is_lost(worker->pool))
+        return;
+    struct pn_worker *reserve = pn_pool_stand_in(worker);
+    if (!reserve)
+        return;
+    name_thread(reserve);
+    if (!reserve->is_loose)
+        float_over(reserve, reserve->node);
 }

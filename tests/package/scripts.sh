@@ -34,18 +34,21 @@ if tools/setup --check 2>/dev/null; then
     [[ $words == *'nothing to do'* ]] || fail "setup with all there said: $words"
 fi
 
-# With one missing and no way to become root, it names the command to type.
+# With one missing (and one of the peers) and no way to become root, it names the command to type.
 cat >"$scratch/dpkg-query" <<'END'
 #!/bin/sh
 for word; do
-    case $word in -* | valgrind | '$'*) ;; *) echo "$word installed" ;; esac
+    case $word in -* | valgrind | golang-go | '$'*) ;; *) echo "$word installed" ;; esac
 done
 END
 chmod +x "$scratch/dpkg-query"
 words=$(PATH=$scratch:$PATH tools/setup --check 2>&1) && fail 'setup --check: nothing is missing?'
-[[ $words == *'missing: valgrind'* ]] || fail "setup --check said: $words"
+[[ $words == *'missing: valgrind' ]] || fail "setup --check said: $words"
+words=$(PATH=$scratch:$PATH tools/setup --peers --check 2>&1) &&
+    fail 'setup --peers --check: nothing is missing?'
+[[ $words == *'missing: valgrind golang-go' ]] || fail "setup --peers --check said: $words"
 words=$(PATH=$scratch:$PATH tools/setup 2>&1) && fail 'setup went on without apt-get'
-[[ $words == *'apt-get update && apt-get install valgrind'* ]] ||
+[[ $words == *'apt-get update && apt-get install valgrind' ]] ||
     fail "setup that can't install said: $words"
 
 if command -v shellcheck >/dev/null; then

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The event. Each set begins a new generation, so that it releases all who waited before it, also
+ * those who had not parked yet and those who see it reset again.
+ *
+ * The word: SET | PARKED | generation × GENERATION. PARKED: somebody of this generation may be
+ * parked. The event may be gone once SET was seen, so nothing of it is touched after that.
+ */
+#include <pinion/sync.h>
+
+#include "check.h"
+#include "mutex.h"
+
+#define SET        1u
+#define PARKED     2u
+#define GENERATION 4u
+
+/* kind in its park: the generation that it waits in. */
+struct waiting {
+    struct pn_park park;
+    struct pinion_event *event;
+};
+
+static uint32_t generation_of(uint32_t word) { return word / GENERATION; }
+
+static bool is_not_set(struct pn_park *park)
+{
+    struct waiting *waiting = PN_CONTAINER_OF(park, struct waiting, park);
+    /* Acquire, also of the failing exchange: what came before the set, pairs with
+     * pinion_event_set. */
+    uint32_t seen = pn_load_acquire(&waiting->event->word);
+    do
+        if (generation_of(seen) != park->kind)
+            return false;
+    while (!pn_cas_acq_rel(&waiting->event->word, &seen, seen | PARKED));
+    return true;
+}
+
+static int wait(struct pinion_io *io, struct pinion_event *event, const struct pn_how *how)
+{
+    const int error = pn_io_enter(io, how);
+    if (error)
+        return error;
+    /* Acquire: what came before the set, pairs with pinion_event_set. */
+    const uint32_t seen = pn_load_acquire(&event->word);
+    if (seen & SET)
+        return 0;
+    struct waiting waiting = {.park = {.address = &event->word,
+                                       .may_sleep = is_not_set,
+                                       .kind = generation_of(seen)},
+                              .event = event};
+    const int outcome = io->vtable->park(io, &waiting.park, how);
+    return outcome < 0 ? outcome : 0;
+}
+
+int pinion_event_wait(struct pinion_io *io, struct pinion_event *event)
+{
+    return wait(io, event, PN_CANCELABLE(INT64_MAX));
+}
+
+int pinion_event_wait_until(struct pinion_io *io, struct pinion_event *event, int64_t deadline)
+{
+    return wait(io, event, PN_CANCELABLE(deadline));
+}
+
+int pinion_event_wait_uncancelable(struct pinion_io *io, struct pinion_event *event)
+{
+    return wait(io, event, PN_UNCANCELABLE(INT64_MAX));
+}
+
+struct setting {
+    struct pn_unpark unpark;
+    uint32_t generation; /* the new one, whose waiters and later ones are not meant */
+};
+
+static enum pn_choice choose_older(struct pn_unpark *unpark, const struct pn_park *parked,
+                                   int *outcome)
+{
+    const struct setting *setting = PN_CONTAINER_OF(unpark, struct setting, unpark);
+    (void)outcome;
+    /* Their difference, as numbers that wrap round at the generation's width. */
+    const uint32_t ahead = (setting->generation - parked->kind) * GENERATION;
+    return ahead != 0 && ahead <= UINT32_MAX / 2 ? PN_TAKE : PN_LEAVE;
+}
+
+void pinion_event_set(struct pinion_io *io, struct pinion_event *event)
+{
+    uint32_t seen = pn_load_relaxed(&event->word), next;
+    do
+        next = seen & SET ? seen : ((seen + GENERATION) | SET) & ~PARKED;
+    /* Release: what came before the set, pairs with the acquires of who waits. */
+    while (!pn_cas_acq_rel(&event->word, &seen, next));
+    if (!(seen & PARKED))
+        return;
+    struct setting setting = {.unpark = {.address = &event->word, .choose = choose_older},
+                              .generation = generation_of(next)};
+    io->vtable->unpark(io, &setting.unpark);
+}
+
+void pinion_event_reset(struct pinion_event *event)
+{
+    /* Release too: the order of the word. */
+    pn_fetch_and_acq_rel(&event->word, ~SET);
+}
+
+bool pinion_event_is_set(const struct pinion_event *event)
+{
+    /* Acquire: as in wait. */
+    return pn_load_acquire(&event->word) & SET;
+}

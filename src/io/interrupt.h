@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * System calls that a request to cancel reaches, and the signal that it reaches them by.
+ *
+ * The canceler of a task that is in such a call marks the call and sends its thread the signal. The
+ * handler looks where the thread is: on the way to the system call, it moves it to the way out;
+ * elsewhere it does nothing. The handler restarts calls (SA_RESTART), and the signal has arrived
+ * before the call that it was meant for returns, so no code but the call ever sees an EINTR of it.
+ * Where there is no stub for the processor (see stub.h) the handler does not restart, and the
+ * canceler sends the signal again and again until the call has ended.
+ *
+ * The signal is SIGURG, which is ignored by default; or, if the program has done something about
+ * that, the first real-time signal with which it has not. It is for threads that wait in such a
+ * call only: one that comes from elsewhere ends no wait.
+ */
+#ifndef PN_INTERRUPT_H
+#define PN_INTERRUPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Who counts on cancels that interrupt (a pool, from before its first thread to after its last).
+ * The first installs the handler, where the disposition was the default; the last restores that,
+ * unless the program has replaced the handler meanwhile. */
+void pn_interrupt_hold(void);
+void pn_interrupt_release(void);
+
+/* The signal; 0: none is free, or nobody holds. */
+int pn_interrupt_signal(void);
+
+/* The calling thread doesn't block the signal and never will, so that calls needn't look: they
+ * unblock it on others. For threads of ours; a task that blocks it there is not reached. */
+void pn_interrupt_open_thread(void);
+
+/* In words: "cancels interrupt system calls by SIGURG". */
+#define PN_INTERRUPT_WORDS 128
+void pn_interrupt_describe(char *words, size_t size);
+
+/* Makes a system call: what it gives, 0 or more, or -errno. Keeps errno. With is_cancelable it is a
+ * cancelation point of the task that runs here: -ECANCELED, and then the call did nothing. A call
+ * that did something returns that, and the request stays pending. When a signal of the program
+ * interrupts it, it is made again: so not for calls with a relative timeout. */
+long pn_syscall(bool is_cancelable, long number, const long arguments[6]);
+
+/* As pn_syscall, but gives -EINTR when a signal of the program interrupts it. */
+long pn_syscall_once(bool is_cancelable, long number, const long arguments[6]);
+
+/* The arguments, each a number or an address; those that are left out are 0. */
+#define PN_ARGUMENTS(...)    ((const long[6]){__VA_ARGS__})
+#define PN_ADDRESS(pointer)  ((long)(uintptr_t)(pointer))
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The queue: a ring between one that puts and one that gets; more on either side wait for their
+ * side's turn, a mutex, so batches stay together and none starves. The two sides share no lock:
+ * each publishes its position and reads the other's.
+ *
+ *   put.position = items put so far × 2 + closed     get.position = items got so far × 2
+ *   0 <= put - got <= capacity                       index = position's count % capacity
+ *
+ * A side's position, index and patience are written by who has its turn (the closed bit by who
+ * closes). wanted: 0, or 1 + the count that the *other* side's position must reach before who has
+ * this side's turn goes on: set by it before it parks at wanted, cleared by who wakes it. Who wants
+ * writes wanted and reads the position, who moves writes the position and reads wanted, all four in
+ * one total order, so at least one sees the other.
+ *
+ * Neither side waits for more than half of the capacity at a time: so they never both wait, each
+ * for more than the other has left.
+ */
+#include "queue.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdalign.h>
+#include <string.h>
+
+#include "check.h"
+#include "detail.h"
+#include "mutex.h"
+
+#define CLOSED     UINT64_C(1)
+#define ONE        UINT64_C(2)
+#define COUNT(p)   ((p) / ONE)
+#define LOOKS_MAX  512u /* some microseconds: what a sleep and a wake cost at least */
+#define LOOKS_MIN  8u
+
+_Static_assert(sizeof(struct pinion_queue_side) == 2 * (size_t)PN_LINE_PAIR, "see its paddings");
+_Static_assert(sizeof(struct pinion_queue) == 5 * (size_t)PN_LINE_PAIR, "see its paddings");
+
+void pinion_queue_init(struct pinion_queue *queue, void *storage, size_t item_size,
+                       size_t capacity)
+{
+    PN_ASSERT(item_size > 0);
+    PN_ASSERT((storage != NULL) == (capacity > 0));
+    memset((void *)queue, 0, sizeof *queue);
+    queue->storage = storage;
+    queue->item_size = item_size;
+    queue->capacity = capacity;
+}
+
+static struct pinion_queue_side *side_of(const struct pn_move *move)
+{
+    return move->is_put ? &move->queue->put : &move->queue->get;
+}
+
+static struct pinion_queue_side *other_side_of(const struct pn_move *move)
+{
+    return move->is_put ? &move->queue->get : &move->queue->put;
+}
+
+/* The count that this side may reach, by the other's position. */
+static uint64_t limit_of(const struct pn_move *move, uint64_t other)
+{
+    return COUNT(other) + (move->is_put ? move->queue->capacity : 0);
+}
+
+/* ---- waking the other side ---- */
+
+static enum pn_choice choose(struct pn_unpark *unpark, const struct pn_park *parked, int *outcome)
+{
+    (void)unpark, (void)parked, (void)outcome;
+    return PN_TAKE; /* there is only one: who has the turn */
+}
+
+static void wake(struct pinion_io *io, struct pinion_queue_side *side)
+{
+    /* Who clears it wakes. Sequentially consistent: as all accesses to it, see above. */
+    if (!pn_exchange_seq_cst(&side->wanted, UINT64_C(0)))
+        return;
+    struct pn_unpark unpark = {.address = &side->wanted, .choose = choose};
+    io->vtable->unpark(io, &unpark);
+}
+
+/* After a side's position has become `position`: wakes the other side if that is what it wants. */
+static void wake_if_wanted(struct pinion_io *io, struct pinion_queue_side *other, uint64_t count)
+{
+    const uint64_t wanted = pn_load_seq_cst(&other->wanted);
+    if (wanted && count >= wanted - 1)
+        wake(io, other);
+}
+
+/* ---- moving ---- */
+
+static void copy(char *to, const char *from, size_t bytes)
+{
+    if (bytes == sizeof(uint64_t))
+        memcpy(to, from, sizeof(uint64_t)); /* most items are a pointer: two moves, no call */
+    else
+        memcpy(to, from, bytes);
+}
+
+/* Copies n items at the side's index, which may be in two parts, and steps the index on. */
+static void copy_items(const struct pn_move *move, struct pinion_queue_side *side, size_t n)
+{
+    const struct pinion_queue *queue = move->queue;
+    char *items = pn_move_next(move);
+    while (n) {
+        const size_t left = queue->capacity - side->index;
+        const size_t part = n < left ? n : left, bytes = part * queue->item_size;
+        char *slot = queue->storage + side->index * queue->item_size;
+        if (move->is_put)
+            copy(slot, items, bytes);
+        else
+            copy(items, slot, bytes);
+        side->index = part == left ? 0 : side->index + part;
+        items += bytes;
+        n -= part;
+    }
+}
+
+/* Publishes n more items moved, unless the queue was closed to puts. */
+static bool publish(const struct pn_move *move, struct pinion_queue_side *side, size_t n,
+                    uint64_t *position)
+{
+    uint64_t seen = pn_load_relaxed(&side->position);
+    do {
+        if (seen & CLOSED)
+            return false;
+        *position = seen + ONE * n;
+        /* Release in it: the items, or their room; pairs with the loads of the other side. */
+    } while (!pn_cas_seq_cst(&side->position, &seen, *position));
+    (void)move;
+    return true;
+}
+
+/* Moves what can be moved now. False if the queue is closed to it. */
+static bool move_some(struct pinion_io *io, struct pn_move *move, uint64_t other)
+{
+    struct pinion_queue_side *side = side_of(move);
+    uint64_t position = pn_load_relaxed(&side->position); /* written by this side, or closed */
+    const uint64_t can = limit_of(move, other) - COUNT(position);
+    const size_t left = move->count - move->moved, n = left < can ? left : (size_t)can;
+    if (n == 0)
+        return !(position & CLOSED);
+    const size_t index = side->index;
+    copy_items(move, side, n);
+    if (!publish(move, side, n, &position)) {
+        side->index = index;
+        return false;
+    }
+    move->moved += n;
+    wake_if_wanted(io, other_side_of(move), COUNT(position));
+    return true;
+}
+
+/* ---- waiting for the other side ---- */
+
+static bool is_wanted(struct pn_park *park)
+{
+    const _Atomic uint64_t *wanted = (const _Atomic uint64_t *)(uintptr_t)park->address;
+    return pn_load_seq_cst(wanted) != 0;
+}
+
+/* Whether the other side has come to `target`, or closed. */
+static bool is_there(const struct pn_move *move, uint64_t target)
+{
+    /* Acquire in it: the items, or their room; pairs with publish. */
+    const uint64_t other = pn_load_seq_cst(&other_side_of(move)->position);
+    return COUNT(other) >= target ||
+           ((other | pn_load_seq_cst(&side_of(move)->position)) & CLOSED) != 0;
+}
+
+/* Looks for a while, longer where that was worth it lately. */
+static bool look(const struct pn_move *move, uint64_t target)
+{
+    struct pinion_queue_side *side = side_of(move);
+    const uint32_t looks = side->patience < LOOKS_MIN ? LOOKS_MIN : side->patience;
+    for (uint32_t i = 0; i < looks; i++) {
+        if (is_there(move, target)) {
+            side->patience = looks < LOOKS_MAX ? looks * 2 : looks;
+            return true;
+        }
+        pn_pause();
+    }
+    side->patience = looks / 2;
+    return false;
+}
+
+/* Waits until the other side has come to `target`. */
+static int wait_for(struct pinion_io *io, const struct pn_move *move, uint64_t target,
+                    const struct pn_how *how)
+{
+    struct pinion_queue_side *side = side_of(move);
+    struct pn_park park = {.address = &side->wanted, .may_sleep = is_wanted};
+    if (io->spin_ns && look(move, target))
+        return 0;
+    pn_store_seq_cst(&side->wanted, target + 1);
+    int outcome = PN_DECLINED;
+    if (!is_there(move, target))
+        outcome = io->vtable->park(io, &park, how);
+    pn_store_relaxed(&side->wanted, UINT64_C(0)); /* only this thread waits by it */
+    return outcome < 0 ? outcome : 0;
+}
+
+/* How far the other side must come for this move to go on. */
+static uint64_t target_of(const struct pn_move *move)
+{
+    const uint64_t here = COUNT(pn_load_relaxed(&side_of(move)->position));
+    const size_t half = move->queue->capacity / 2 ? move->queue->capacity / 2 : 1;
+    const size_t need = move->min - move->moved < half ? move->min - move->moved : half;
+    return here + need - (move->is_put ? move->queue->capacity : 0);
+}
+
+/* By who has the turn. 0 once enough was moved, else why not. */
+static int move_all(struct pinion_io *io, struct pn_move *move, const struct pn_how *how)
+{
+    for (;;) {
+        /* Acquire: as in is_there. Before a get's look at what is left, the close: it comes after
+         * the last put. */
+        const uint64_t other = pn_load_acquire(&other_side_of(move)->position);
+        if (!move_some(io, move, other))
+            return -EPIPE;
+        const bool is_at_end =
+            (other & CLOSED) && COUNT(other) == COUNT(pn_load_relaxed(&side_of(move)->position));
+        if (move->moved >= move->min && (move->moved > 0 || !is_at_end))
+            return 0;
+        if (is_at_end)
+            return -EPIPE;
+        const int error = wait_for(io, move, target_of(move), how);
+        if (error)
+            return error;
+    }
+}
+
+/* ---- the calls ---- */
+
+static bool is_closed(const struct pinion_queue *queue)
+{
+    return pn_load_relaxed(&queue->put.position) & CLOSED;
+}
+
+/* The turn of the move's side. min 0 doesn't wait for it. */
+static int take_turn(struct pinion_io *io, struct pn_move *move, const struct pn_how *how)
+{
+    struct pinion_mutex *turn = &side_of(move)->turn;
+    if (pinion_mutex_try_lock(turn))
+        return 0;
+    return move->min ? pn_mutex_wait(io, turn, how) : -EAGAIN;
+}
+
+/* In a turn. */
+static ssize_t move_in_turn(struct pinion_io *io, struct pn_move *move, const struct pn_how *how)
+{
+    int error = take_turn(io, move, how);
+    if (error == -EAGAIN)
+        return is_closed(move->queue) && move->is_put ? -EPIPE : 0;
+    if (error)
+        return error;
+    error = move->queue->capacity ? move_all(io, move, how) : pn_rendezvous_move(io, move, how);
+    pinion_mutex_unlock(io, &side_of(move)->turn);
+    if (move->moved == 0)
+        return error;
+    if (error == -ECANCELED)
+        pn_cancel_put_back(); /* for the next call: this one has moved something */
+    return (ssize_t)move->moved;
+}
+
+static ssize_t move_items(struct pinion_io *io, struct pn_move *move, const struct pn_how *how)
+{
+    if (move->min > move->count || move->count > SSIZE_MAX)
+        return pn_error(EINVAL, "%s of %zu items, at least %zu: min is at most count, count at "
+                                "most %zd",
+                        move->is_put ? "put" : "get", move->count, move->min,
+                        (ssize_t)SSIZE_MAX);
+    const int error = pn_io_enter(io, how);
+    return error ? error : move_in_turn(io, move, how);
+}
+
+static ssize_t put(struct pinion_io *io, struct pinion_queue *queue, const void *items,
+                   size_t count, size_t min, const struct pn_how *how)
+{
+    struct pn_move move = {.queue = queue,
+                           .is_put = true,
+                           .items = (char *)(uintptr_t)items, /* not written to */
+                           .count = count,
+                           .min = min};
+    return move_items(io, &move, how);
+}
+
+static ssize_t get(struct pinion_io *io, struct pinion_queue *queue, void *items, size_t count,
+                   size_t min, const struct pn_how *how)
+{
+    struct pn_move move = {.queue = queue, .items = items, .count = count, .min = min};
+    return move_items(io, &move, how);
+}
+
+ssize_t pinion_queue_put(struct pinion_io *io, struct pinion_queue *queue, const void *items,
+                         size_t count, size_t min)
+{
+    return put(io, queue, items, count, min, PN_CANCELABLE(INT64_MAX));
+}
+
+ssize_t pinion_queue_put_until(struct pinion_io *io, struct pinion_queue *queue, const void *items,
+                               size_t count, size_t min, int64_t deadline)
+{
+    return put(io, queue, items, count, min, PN_CANCELABLE(deadline));
+}
+
+ssize_t pinion_queue_put_uncancelable(struct pinion_io *io, struct pinion_queue *queue,
+                                      const void *items, size_t count, size_t min)
+{
+    return put(io, queue, items, count, min, PN_UNCANCELABLE(INT64_MAX));
+}
+
+ssize_t pinion_queue_get(struct pinion_io *io, struct pinion_queue *queue, void *items,
+                         size_t count, size_t min)
+{
+    return get(io, queue, items, count, min, PN_CANCELABLE(INT64_MAX));
+}
+
+ssize_t pinion_queue_get_until(struct pinion_io *io, struct pinion_queue *queue, void *items,
+                               size_t count, size_t min, int64_t deadline)
+{
+    return get(io, queue, items, count, min, PN_CANCELABLE(deadline));
+}
+
+ssize_t pinion_queue_get_uncancelable(struct pinion_io *io, struct pinion_queue *queue,
+                                      void *items, size_t count, size_t min)
+{
+    return get(io, queue, items, count, min, PN_UNCANCELABLE(INT64_MAX));
+}
+
+void pinion_queue_close(struct pinion_io *io, struct pinion_queue *queue)
+{
+    /* In the total order of positions and wants: who begins to wait after this sees it. */
+    pn_fetch_or_seq_cst(&queue->put.position, CLOSED);
+    if (queue->capacity == 0)
+        pn_rendezvous_close(io, queue);
+    wake(io, &queue->put);
+    wake(io, &queue->get);
+}
