@@ -130,7 +130,7 @@ static void wait_or_run(struct pinion_io *io, struct pinion_task *task, struct p
  * here may run it, since the parent does. The future is consumed, its task left alone. */
 static __attribute__((noinline)) void abandon(struct pinion_future *future)
 {
-    PN_ASSERT(!"a task of the parent is awaited that was not done at the fork");
+    PN_ASSERT(pn_task_is_done(future->task));
     pn_future_retire(future);
 }
 
