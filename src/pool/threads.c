@@ -294,8 +294,10 @@ static struct pn_worker *reserve_slot_locked(struct pinion_pool *pool,
                                              const struct pn_pool_node *node)
 {
     struct pn_worker *slot = pop_locked(&pool->free_reserves);
-    if (slot)
+    if (slot) {
+        slot->floats = NULL; /* its next thread has not moved yet */
         return slot;
+    }
     const unsigned index = pn_load_relaxed(&pool->reserve_count);
     unsigned chunk = 0, size = PN_RESERVE_FIRST, offset = index;
     for (; offset >= size; size *= 2, chunk++)
@@ -435,7 +437,6 @@ struct pn_worker *pn_pool_stand_in(struct pn_worker *base)
         return NULL;
     /* From the hand-over on, all of the base slot is the other thread's. */
     reserve->is_loose = base->is_loose;
-    reserve->floats = NULL;
     base->is_loose = false;
     pn_membership_move_own(reserve);
     pn_idle_search(&pool->idle); /* on behalf of that thread */

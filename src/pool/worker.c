@@ -491,10 +491,8 @@ struct pn_worker *pn_worker_live(struct pn_worker *worker)
     name_thread(worker);
     if (!worker->pool->is_pinning)
         unpin(worker);
-    if (worker->role == PN_RESERVE) {
-        worker->floats = NULL;
+    if (worker->role == PN_RESERVE)
         return reserve_live(worker);
-    }
     take_seat(worker);
     return base_live(worker);
 }
