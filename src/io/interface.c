@@ -29,6 +29,7 @@ static bool is_power_of_two_up_to_max(size_t align)
  * greatest one. Without memory for that it runs on what there is. */
 static __attribute__((noinline)) void run_mended(const struct pinion_call *call, void *result)
 {
+    const int saved = errno;
     const size_t room = PINION_ALIGN_MAX;
     const size_t context_bytes = (call->context_size + room - 1) / room * room;
     const size_t result_bytes = (call->result_size + room - 1) / room * room;
@@ -38,6 +39,7 @@ static __attribute__((noinline)) void run_mended(const struct pinion_call *call,
     if (!is_power_of_two_up_to_max(call->result_align))
         mended.result_align = room;
     char *memory = aligned_alloc(room, context_bytes + result_bytes + room);
+    errno = saved;
     if (!memory) {
         mended.context_align = mended.result_align = 1;
         pn_call_run(&mended, result);

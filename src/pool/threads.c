@@ -90,6 +90,7 @@ static void *thread_main(void *argument)
     struct pinion_pool *pool = worker->pool;
     struct pn_membership membership;
     pn_membership_enter(&membership, worker);
+    pn_modes_set(&pool->modes); /* it has those of its maker, whoever that was */
     while ((next = pn_worker_live(worker))) {
         if (membership.worker == worker) { /* else it left that slot to another thread before */
             (void)pthread_mutex_lock(&pool->lock);
@@ -163,10 +164,13 @@ static void reap(struct pinion_pool *pool)
  * stands in the slot. */
 static int start_thread(struct pn_worker *worker)
 {
+    const int saved = errno;
     struct pinion_pool *pool = worker->pool;
     struct pn_thread *thread = malloc(sizeof *thread);
-    if (!thread)
+    if (!thread) {
+        errno = saved;
         return -ENOMEM;
+    }
     thread->first = worker;
     (void)pthread_mutex_lock(&pool->lock);
     thread_link_locked(&pool->alive, thread);
@@ -178,6 +182,7 @@ static int start_thread(struct pn_worker *worker)
         (void)pthread_mutex_unlock(&pool->lock);
         free(thread);
     }
+    errno = saved;
     return error;
 }
 

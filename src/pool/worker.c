@@ -317,6 +317,7 @@ static struct pn_worker *run(struct pn_worker *worker, struct pinion_task *task)
     pn_task_run(task);
     if (pn_pool_is_lost(worker->pool))
         return NULL;
+    pn_modes_set(&worker->pool->modes); /* for the next, whatever this one made of them */
     struct pn_worker *now = pn_membership_own();
     if (now != worker)
         goes_on = end_reservation(now);
@@ -432,6 +433,7 @@ static bool run_reserved(struct pn_worker *worker, const struct pn_command *comm
     pn_task_run(task);
     if (pn_pool_is_lost(worker->pool))
         return false;
+    pn_modes_set(&worker->pool->modes);
     const bool goes_on = end_reservation(worker);
     pn_task_finish(task);
     return goes_on;
