@@ -62,6 +62,17 @@ bool pn_cancel_leave(struct pinion_task *task, struct pn_waiter *waiter)
     return true;
 }
 
+void pn_cancel_show(struct pinion_task *task)
+{
+    uintptr_t seen = pn_load_relaxed(&task->cancel);
+    do {
+        if (seen & PN_CANCEL_REQUESTED)
+            return;
+        /* Release: pairs with pinion_cancel_requested. A waiter stays where it is. */
+    } while (!pn_cas_acq_rel(&task->cancel, &seen,
+                             seen | PN_CANCEL_REQUESTED | PN_CANCEL_INHERITED));
+}
+
 void pn_cancel_renew(struct pinion_task *task, bool is_inherited)
 {
     uintptr_t seen = pn_load_relaxed(&task->cancel), wanted;

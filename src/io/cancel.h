@@ -44,6 +44,9 @@ bool pn_cancel_enter(struct pinion_task *task, struct pn_waiter *waiter);
  * it, no canceler knows the waiter. */
 bool pn_cancel_leave(struct pinion_task *task, struct pn_waiter *waiter);
 
+/* Makes a request that is not the task's own show there (see PN_CANCEL_INHERITED). */
+void pn_cancel_show(struct pinion_task *task);
+
 /* The task that runs here begins something new: a request of its own that was delivered is pending
  * again; one of its maker's, if is_inherited, is to be seen and not to be delivered. */
 void pn_cancel_renew(struct pinion_task *task, bool is_inherited);

@@ -14,15 +14,25 @@
 #include "member.h"
 
 /* The maker of a member that runs in it, as a canceler of the maker sees it: it passes the request
- * on, as its await of the group would if the member ran elsewhere. */
+ * on, as its await of the group would if the member ran elsewhere. If the maker is protected the
+ * member only sees it. */
 struct making {
     struct pn_waiter waiter;
     struct pinion_task *member;
+    bool is_protected;
 };
+
+static void forward(const struct making *making)
+{
+    if (making->is_protected)
+        pn_cancel_show(making->member);
+    else
+        pn_cancel_request(making->member);
+}
 
 static void forward_to_member(struct pn_waiter *waiter)
 {
-    pn_cancel_request(PN_CONTAINER_OF(waiter, struct making, waiter)->member);
+    forward(PN_CONTAINER_OF(waiter, struct making, waiter));
 }
 
 static void run_here(struct pinion_group *group, const struct pinion_call *call)
@@ -32,9 +42,10 @@ static void run_here(struct pinion_group *group, const struct pinion_call *call)
     pn_waiter_init(&making.waiter);
     making.waiter.interrupt = forward_to_member;
     pn_member_begin(&here, group);
+    making.is_protected = here.maker && here.maker->is_protected;
     const bool is_entered = here.maker && pn_cancel_enter(here.maker, &making.waiter);
     if (here.maker && !is_entered)
-        pn_cancel_request(&here.task);
+        forward(&making);
     if (PN_LIKELY(pn_call_is_aligned(call)))
         pn_call_run(call, NULL);
     else

@@ -108,8 +108,7 @@ void pn_member_begin(struct pn_member_here *here, struct pinion_group *group)
     struct pn_context *context = pn_context();
     struct pinion_task *maker = context->task;
     here->maker = maker;
-    here->task = (struct pinion_task){.local = *pn_context_local(),
-                                      .is_protected = maker && maker->is_protected};
+    here->task = (struct pinion_task){.local = *pn_context_local()};
     pn_store_relaxed(&here->task.state, PN_TASK_RUNNING); /* published by the group's lock */
     /* Relaxed: the maker's delivery was by this thread. */
     const uintptr_t word = maker ? pn_load_relaxed(&maker->cancel) : 0;

@@ -60,8 +60,8 @@ struct pn_member_here {
     struct pinion_task *maker; /* the task that ran before, NULL: none */
 };
 
-/* Enters it and makes it the current task, which begins with its maker's pointer, protection and,
- * to be seen only, the request that was delivered to its maker. One that is pending there is for
+/* Enters it and makes it the current task, which begins with its maker's pointer and, to be seen
+ * only, the request that was delivered to its maker. One that is pending there, or comes, is for
  * the caller to pass on. */
 void pn_member_begin(struct pn_member_here *here, struct pinion_group *group);
 

@@ -41,26 +41,35 @@ struct loop {
 
 static void help(const void *context, void *result);
 
-/* How many may take part: those that began, as many again that they could have woken. */
-static bool wants_help(struct loop *loop, unsigned offered)
+/* Whether one more helper should be queued, with so many iterations left: as many may be waiting to
+ * begin as take part, each of which could have woken one, and none that would find nothing. */
+static bool wants_help(struct loop *loop, unsigned offered, size_t left)
 {
     /* Relaxed, here and below: how many help decides no more than how fast it goes. */
-    return offered < loop->width && offered <= 2 * pn_load_relaxed(&loop->started);
+    const unsigned started = pn_load_relaxed(&loop->started);
+    const size_t parts = loop->grain ? left / loop->grain + (left % loop->grain != 0) : left;
+    const size_t waiting = offered > started ? offered - started : 0;
+    return offered < loop->width && waiting <= started && waiting < parts;
 }
 
-/* Queues a helper if there can be one. */
-static void ask_for_help(struct loop *loop)
+/* Queues helpers if they are wanted and there can be some. */
+static void ask_for_help(struct loop *loop, size_t left)
 {
-    unsigned offered = pn_load_relaxed(&loop->offered);
-    if (!wants_help(loop, offered) || !pn_cas_relaxed(&loop->offered, &offered, offered + 1))
-        return;
     const struct pinion_call call = {
         .start = help, .context = &loop, .context_size = sizeof loop};
     const struct pn_spawn spawn = {
         .call = &call, .kind = PN_ASYNC, .group = loop->group, .is_optional = true};
     struct pinion_task *unused;
-    if (!loop->io->vtable->queue(loop->io, &spawn, &unused))
-        pn_fetch_sub_relaxed(&loop->offered, 1u);
+    unsigned offered = pn_load_relaxed(&loop->offered);
+    while (wants_help(loop, offered, left)) {
+        if (!pn_cas_relaxed(&loop->offered, &offered, offered + 1))
+            continue;
+        if (!loop->io->vtable->queue(loop->io, &spawn, &unused)) {
+            pn_fetch_sub_relaxed(&loop->offered, 1u);
+            return;
+        }
+        offered++;
+    }
 }
 
 /* The part's size, at most `wanted`, and such that with what is left all who may take part have
@@ -113,8 +122,7 @@ static void take_part(struct loop *loop)
     struct pinion_task *task = pn_context()->task;
     size_t wanted = 1, begin, end;
     while (take(loop, wanted, &begin, &end)) {
-        if (end != loop->end)
-            ask_for_help(loop);
+        ask_for_help(loop, loop->end - end);
         const int64_t start = loop->grain ? 0 : pn_now();
         run_part(loop, task, begin, end);
         if (!loop->grain)

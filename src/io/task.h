@@ -53,7 +53,7 @@ struct pn_slab;
  *   ARMED    it has not been delivered yet. Set with REQUESTED, cleared by the delivery of
  *            -ECANCELED, set again by recancel. So "was given -ECANCELED" is REQUESTED without
  *            ARMED.
- *   INHERITED  the request is not this task's: that of its maker, delivered there before, which
+ *   INHERITED  the request is not this task's but its maker's, delivered or held back there, and
  *            shows here too. Cleared by a request of its own, which is delivered as any.
  *   waiter   the cancelable wait that the task is in, 0 if none. Set and cleared by the thread that
  *            runs the task; taken by the canceler, which then owes it the signal CANCELED.
@@ -133,9 +133,9 @@ void pn_task_destroy(struct pinion_task *task, struct pn_slab *mine);
  * from now on, if it is QUEUED, even before the push. */
 void pn_task_publish(struct pinion_task *task);
 
-/* A task that was published could not be pushed, or handed over, and will not run: true, and it is
- * gone. False: who awaits its group has claimed it, so it is as if it had been queued. mine: the
- * caller's slab or NULL. */
+/* A task that was published could not be pushed or handed over: true, it will not run and is gone.
+ * False: who awaits its group has claimed it, so it is as if it had been queued. mine: the caller's
+ * slab or NULL. */
 bool pn_task_withdraw(struct pinion_task *task, struct pn_slab *mine);
 
 /* Runs call in the caller, as part of the task that runs here. result: where its result goes, or

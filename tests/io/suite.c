@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdalign.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -96,7 +97,8 @@ void gate_open(struct gate *gate)
 struct pinion_call suite_call(pinion_start_fn *start, void *const *pointer)
 {
     return (struct pinion_call){
-        .start = start, .context = pointer, .context_size = sizeof *pointer};
+        .start = start, .context = pointer, .context_size = sizeof *pointer,
+        .context_align = alignof(void *)};
 }
 
 static void hold_one(const void *context, void *result)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The suite's part on fairness: many wait while a few take the same thing again and again. Each that
- * waits must have its turn. Turns of the others are counted, not time: they end after so many, and
- * then who had none has starved.
+ * The suite's part on fairness: many wait while a few take the same thing again and again. Each
+ * that waits must have its turn. Turns of the others are counted, not time: they end after so many,
+ * and then who had none has starved.
  */
 #include "suite.h"
 

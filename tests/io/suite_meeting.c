@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The suite's part on queues without room, where items are handed from a put to a get that are there
- * at the same time. What they have in common with all that waits is in suite_wait.c.
+ * The suite's part on queues without room, where items are handed from a put to a get that are
+ * there at the same time. What they have in common with all that waits is in suite_wait.c.
  */
 #include "suite.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The suite's part on queues in traffic: many put and many get, tasks and plain threads of two ios.
- * Each item comes out exactly once, and those of one producer in its order as each consumer sees it.
+ * Each item comes out exactly once, and those of one producer in its order as each consumer sees
+ * it.
  */
 #include "suite.h"
 

@@ -237,7 +237,8 @@ PLAIN(put_plain, one(pinion_queue_put(io, &object->queue, "x", 1, 1)))
 UNTIL(put_until, one(pinion_queue_put_until(io, &object->queue, "x", 1, 1, deadline)))
 PLAIN(put_uncancelable, one(pinion_queue_put_uncancelable(io, &object->queue, "x", 1, 1)))
 
-#define FORMS(what) .plain = what##_plain, .until = what##_until, .uncancelable = what##_uncancelable
+#define FORMS(what)                                                                                \
+    .plain = what##_plain, .until = what##_until, .uncancelable = what##_uncancelable
 
 const struct wait suite_waits[] = {
     {.name = "futex_wait", FORMS(futex), .open = futex_open},

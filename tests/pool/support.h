@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include <pinion/error.h>
+#include <pinion/group.h>
 #include <pinion/io.h>
 #include <pinion/plan.h>
 #include <pinion/pool.h>
