@@ -157,7 +157,8 @@ struct crew {
 /* So many members as a test would like, or fewer where each takes a CPU as it waits. */
 unsigned crew_size(const struct suite *suite, unsigned count);
 
-/* Adds count members, which run at once. A crew starts all zero. Skips the test where there is no parallel. */
+/* Adds count members, which run at once. A crew starts all zero. Skips the test where there is no
+ * parallel. */
 void crew_start(struct suite *suite, struct crew *crew, unsigned count,
                 void (*run)(struct pinion_io *io, void *context, unsigned index), void *context);
 void crew_end(struct crew *crew);
