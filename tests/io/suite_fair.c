@@ -23,34 +23,43 @@ struct contest {
     struct pinion_rwlock lock;
     struct pinion_queue queue;
     char storage[4];
-    void (*wait)(struct pinion_io *io, struct contest *contest); /* one turn of one who waits */
+    void (*open)(struct pinion_io *io, struct contest *contest); /* what all wait for at first */
+    void (*wait)(struct pinion_io *io, struct contest *contest); /* the turn of one that waits */
     void (*hammer)(struct pinion_io *io, struct contest *contest);
     _Atomic int waiting, served;
     _Atomic long turns;
 };
 
-/* The first three hammer, the others wait for one turn each. */
-static void compete(struct pinion_io *io, void *context, unsigned index)
+static void wait_for_turn(struct pinion_io *io, void *context, unsigned index)
 {
     struct contest *contest = context;
-    if (index >= HAMMERS) {
-        atomic_fetch_add(&contest->waiting, 1);
-        contest->wait(io, contest);
-        atomic_fetch_add(&contest->served, 1);
-        return;
-    }
-    while (atomic_load(&contest->served) < WAITERS &&
-           atomic_fetch_add(&contest->turns, 1) < TURNS_MAX) {
-        contest->hammer(io, contest);
-        if (atomic_load(&contest->waiting) < WAITERS)
-            (void)sched_yield(); /* until all are there */
-    }
+    (void)index;
+    atomic_fetch_add(&contest->waiting, 1);
+    contest->wait(io, contest);
+    atomic_fetch_add(&contest->served, 1);
 }
 
+static void hammer(struct pinion_io *io, void *context, unsigned index)
+{
+    struct contest *contest = context;
+    (void)index;
+    while (atomic_load(&contest->served) < WAITERS &&
+           atomic_fetch_add(&contest->turns, 1) < TURNS_MAX)
+        contest->hammer(io, contest);
+}
+
+/* What they want is shut: first those are there that wait, then the others, then it is opened. */
 static void hold_contest(struct suite *suite, struct contest *contest)
 {
-    struct crew crew = {0};
-    crew_start(suite, &crew, HAMMERS + WAITERS, compete, contest);
+    struct crew waiters = {0}, hammers = {0};
+    crew_start(suite, &waiters, WAITERS, wait_for_turn, contest);
+    suite_until(&contest->waiting, WAITERS);
+    suite_linger(5);
+    assert_int_equal(atomic_load(&contest->served), 0);
+    crew_start(suite, &hammers, HAMMERS, hammer, contest);
+    while (atomic_load(&contest->turns) < HAMMERS)
+        (void)sched_yield();
+    contest->open(suite->io, contest);
     const int64_t end = suite_now() + INT64_C(120000000000);
     while (atomic_load(&contest->served) < WAITERS && suite_now() < end) {
         if (atomic_load(&contest->turns) >= TURNS_MAX)
@@ -58,7 +67,8 @@ static void hold_contest(struct suite *suite, struct contest *contest)
         (void)sched_yield();
     }
     pinion_queue_close(suite->io, &contest->queue);
-    crew_end(&crew);
+    crew_end(&waiters);
+    crew_end(&hammers);
     assert_int_equal(atomic_load(&contest->served), WAITERS);
 }
 
@@ -68,10 +78,16 @@ static void lock_mutex(struct pinion_io *io, struct contest *contest)
     pinion_mutex_unlock(io, &contest->mutex);
 }
 
+static void unlock_mutex(struct pinion_io *io, struct contest *contest)
+{
+    pinion_mutex_unlock(io, &contest->mutex);
+}
+
 static void who_waits_for_a_mutex_is_not_starved(struct suite *suite)
 {
-    struct contest contest = {.wait = lock_mutex, .hammer = lock_mutex};
+    struct contest contest = {.open = unlock_mutex, .wait = lock_mutex, .hammer = lock_mutex};
     pinion_queue_init(&contest.queue, contest.storage, 1, 1);
+    assert_true(pinion_mutex_try_lock(&contest.mutex));
     hold_contest(suite, &contest);
 }
 
@@ -81,10 +97,14 @@ static void take_permit(struct pinion_io *io, struct contest *contest)
     pinion_semaphore_post(io, &contest->semaphore);
 }
 
+static void post_permit(struct pinion_io *io, struct contest *contest)
+{
+    pinion_semaphore_post(io, &contest->semaphore);
+}
+
 static void who_waits_for_a_permit_is_not_starved(struct suite *suite)
 {
-    struct contest contest = {
-        .wait = take_permit, .hammer = take_permit, .semaphore = PINION_SEMAPHORE_INIT(1)};
+    struct contest contest = {.open = post_permit, .wait = take_permit, .hammer = take_permit};
     pinion_queue_init(&contest.queue, contest.storage, 1, 1);
     hold_contest(suite, &contest);
 }
@@ -101,28 +121,40 @@ static void write_it(struct pinion_io *io, struct contest *contest)
     pinion_rwlock_write_unlock(io, &contest->lock);
 }
 
+static void unlock_write(struct pinion_io *io, struct contest *contest)
+{
+    pinion_rwlock_write_unlock(io, &contest->lock);
+}
+
+static void at_rwlock(struct suite *suite, struct contest *contest)
+{
+    contest->open = unlock_write;
+    pinion_queue_init(&contest->queue, contest->storage, 1, 1);
+    assert_true(pinion_rwlock_try_write_lock(&contest->lock));
+    hold_contest(suite, contest);
+}
+
 static void readers_are_not_starved_by_writers(struct suite *suite)
 {
     struct contest contest = {.wait = read_it, .hammer = write_it};
-    pinion_queue_init(&contest.queue, contest.storage, 1, 1);
-    hold_contest(suite, &contest);
+    at_rwlock(suite, &contest);
 }
 
 static void writers_are_not_starved_by_readers(struct suite *suite)
 {
     struct contest contest = {.wait = write_it, .hammer = read_it};
-    pinion_queue_init(&contest.queue, contest.storage, 1, 1);
-    hold_contest(suite, &contest);
+    at_rwlock(suite, &contest);
 }
 
 static void writers_are_not_starved_by_writers(struct suite *suite)
 {
     struct contest contest = {.wait = write_it, .hammer = write_it};
-    pinion_queue_init(&contest.queue, contest.storage, 1, 1);
-    hold_contest(suite, &contest);
+    at_rwlock(suite, &contest);
 }
 
-/* Someone on the other side of the queue, who is never tired. */
+/* The other side of the queue, which comes once all wait, and is never tired. */
+static struct crew across;
+
 static void drain(struct pinion_io *io, void *context, unsigned index)
 {
     struct contest *contest = context;
@@ -153,27 +185,36 @@ static void get_one(struct pinion_io *io, struct contest *contest)
     EXPECT(moved == 1 || moved == -EPIPE);
 }
 
-static void in_a_queue(struct suite *suite, size_t capacity, bool is_put)
+static void come(struct pinion_io *io, struct contest *contest)
 {
-    struct contest contest = {.wait = is_put ? put_one : get_one,
+    (void)io;
+    crew_start(across.suite, &across, 1, contest->wait == put_one ? drain : fill, contest);
+}
+
+static void at_queue(struct suite *suite, size_t capacity, bool is_put)
+{
+    struct contest contest = {.open = come,
+                              .wait = is_put ? put_one : get_one,
                               .hammer = is_put ? put_one : get_one};
-    struct crew other = {0};
+    across = (struct crew){.suite = suite};
     pinion_queue_init(&contest.queue, capacity ? contest.storage : NULL, 1, capacity);
-    crew_start(suite, &other, 1, is_put ? drain : fill, &contest);
+    if (is_put && capacity) /* full */
+        assert_int_equal(pinion_queue_put(suite->io, &contest.queue, "abcd", capacity, capacity),
+                         capacity);
     hold_contest(suite, &contest);
-    crew_end(&other);
+    crew_end(&across);
 }
 
 static void who_puts_is_not_starved(struct suite *suite)
 {
-    in_a_queue(suite, 0, true);
-    in_a_queue(suite, 4, true);
+    at_queue(suite, 0, true);
+    at_queue(suite, 4, true);
 }
 
 static void who_gets_is_not_starved(struct suite *suite)
 {
-    in_a_queue(suite, 0, false);
-    in_a_queue(suite, 4, false);
+    at_queue(suite, 0, false);
+    at_queue(suite, 4, false);
 }
 
 const struct suite_test suite_tests[] = {
