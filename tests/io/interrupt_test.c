@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -284,6 +285,19 @@ static void a_request_ends_any_call_that_blocks(void **state)
     hour.tv_sec = 3600;
     expect_canceled(SYS_clock_nanosleep,
                     PN_ARGUMENTS(CLOCK_MONOTONIC, 0, PN_ADDRESS(&hour), PN_ADDRESS(&hour)));
+}
+
+static void a_request_ends_a_wait_for_a_ring(void **state)
+{
+    (void)state;
+    struct io_uring_params parameters = {0};
+    const int ring = (int)syscall(SYS_io_uring_setup, 4, &parameters);
+    if (ring < 0) {
+        print_message("io_uring is not to be had: error %d\n", errno);
+        skip();
+    }
+    expect_canceled(SYS_io_uring_enter, PN_ARGUMENTS(ring, 0, 1, IORING_ENTER_GETEVENTS));
+    assert_int_equal(close(ring), 0);
 }
 
 static void a_request_ends_a_write_and_a_connect_that_block(void **state)
@@ -893,6 +907,7 @@ int main(void)
         cmocka_unit_test(a_call_gives_what_the_kernel_gives),
         cmocka_unit_test(a_pending_request_is_delivered_before_the_call_does_anything),
         cmocka_unit_test(a_request_ends_any_call_that_blocks),
+        cmocka_unit_test(a_request_ends_a_wait_for_a_ring),
         cmocka_unit_test(a_request_ends_a_write_and_a_connect_that_block),
         cmocka_unit_test(a_request_ends_a_wait_for_a_lock_of_a_file),
         cmocka_unit_test(a_call_that_may_not_be_canceled_goes_on),
