@@ -45,21 +45,26 @@ static int refuse_node(int node)
 
 int pinion_arena_create(int node, struct pinion_arena **arena)
 {
+    int saved = errno;
+    int error = 0;
     if (node < -1 || (node >= 0 && pn_memory_node_check(node) != 0))
-        return refuse_node(node);
-    int error = pn_backend_create(node, arena);
-    if (error != 0)
-        return pn_error(-error,
+        error = refuse_node(node);
+    else if ((error = pn_backend_create(node, arena)) != 0)
+        error = pn_error(-error,
                         "no memory for an arena on node %d, or too many arenas (%s); free memory, "
                         "or destroy other arenas first",
                         node, pn_backend_name());
-    return 0;
+    errno = saved;
+    return error;
 }
 
 void pinion_arena_destroy(struct pinion_arena *arena)
 {
-    if (arena != NULL)
-        pn_backend_destroy(arena);
+    if (arena == NULL)
+        return;
+    int saved = errno;
+    pn_backend_destroy(arena);
+    errno = saved;
 }
 
 void *pinion_arena_alloc(struct pinion_arena *arena, size_t size, size_t align)
@@ -68,7 +73,10 @@ void *pinion_arena_alloc(struct pinion_arena *arena, size_t size, size_t align)
         align = alignof(max_align_t);
     if (size == 0 || size > PTRDIFF_MAX || (align & (align - 1)) != 0)
         return NULL;
-    return pn_backend_alloc(arena, size, align);
+    int saved = errno;
+    void *block = pn_backend_alloc(arena, size, align);
+    errno = saved;
+    return block;
 }
 
 void pinion_arena_free(struct pinion_arena *arena, void *pointer, size_t size)
@@ -82,7 +90,10 @@ void pinion_arena_free(struct pinion_arena *arena, void *pointer, size_t size)
 
 int pinion_arena_node_of(const void *pointer)
 {
-    return pn_memory_node_of(pointer);
+    int saved = errno;
+    int node = pn_memory_node_of(pointer);
+    errno = saved;
+    return node;
 }
 
 int pn_arena_bind_error(const struct pinion_arena *arena)

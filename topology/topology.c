@@ -44,7 +44,10 @@ int pn_topology_load_at(const char *root, const struct pinion_topology_options *
 int pinion_topology_load(const struct pinion_topology_options *options,
                          struct pinion_topology **topology)
 {
-    return pn_topology_load_at("", options, topology);
+    const int saved = errno;
+    const int error = pn_topology_load_at("", options, topology);
+    errno = saved;
+    return error;
 }
 
 static void sets_fini(struct pn_sets *sets)
@@ -59,6 +62,7 @@ void pinion_topology_destroy(struct pinion_topology *topology)
 {
     if (!topology)
         return;
+    const int saved = errno;
     free(topology->homes);
     free(topology->cpus);
     free(topology->kinds);
@@ -74,6 +78,7 @@ void pinion_topology_destroy(struct pinion_topology *topology)
         pn_fork_allow();
     }
     free(topology);
+    errno = saved;
 }
 
 unsigned pinion_topology_cpu_count(const struct pinion_topology *topology)

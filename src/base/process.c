@@ -10,8 +10,8 @@ _Atomic unsigned pn_process_count = PN_PROCESS_NONE + 1;
 static void (*before_fork[PN_FORK_RANKS])(void);
 static void (*after_fork[PN_FORK_RANKS])(bool is_child);
 
-/* Readers: who must not be cut through. Writer: who forks. */
-static pthread_rwlock_t gate = PTHREAD_RWLOCK_INITIALIZER;
+/* No lock for readers and writers, which can't be let go in the child: that looks who holds it. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 
 void pn_fork_register(enum pn_fork_rank rank, void (*before)(void), void (*after)(bool is_child))
 {
@@ -19,20 +19,20 @@ void pn_fork_register(enum pn_fork_rank rank, void (*before)(void), void (*after
     after_fork[rank] = after;
 }
 
-void pn_fork_delay(void) { (void)pthread_rwlock_rdlock(&gate); }
-void pn_fork_allow(void) { (void)pthread_rwlock_unlock(&gate); }
+void pn_fork_delay(void) { (void)pthread_mutex_lock(&gate); }
+void pn_fork_allow(void) { (void)pthread_mutex_unlock(&gate); }
 
 static void prepare(void)
 {
     for (int rank = 0; rank < PN_FORK_RANKS; rank++)
         if (before_fork[rank])
             before_fork[rank]();
-    (void)pthread_rwlock_wrlock(&gate);
+    (void)pthread_mutex_lock(&gate);
 }
 
 static void settle(bool is_child)
 {
-    (void)pthread_rwlock_unlock(&gate);
+    (void)pthread_mutex_unlock(&gate);
     for (int rank = PN_FORK_RANKS - 1; rank >= 0; rank--)
         if (after_fork[rank])
             after_fork[rank](is_child);

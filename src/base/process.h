@@ -41,7 +41,7 @@ enum pn_fork_rank {
 void pn_fork_register(enum pn_fork_rank rank, void (*before)(void), void (*after)(bool is_child));
 
 /* Between the two no fork happens: for calls of other libraries that take global locks of theirs.
- * The last in the order above. Many threads may be between them at a time. */
+ * One thread at a time; the last in the order above. */
 void pn_fork_delay(void);
 void pn_fork_allow(void);
 

@@ -28,6 +28,7 @@ static bool is_power_of_two_up_to_max(size_t align)
 /* On copies that have the greatest alignment. Without memory for that it runs on what there is. */
 __attribute__((noinline)) void pn_call_run_mended(const struct pinion_call *call, void *result)
 {
+    const int saved = errno;
     const size_t room = PINION_ALIGN_MAX;
     const size_t context_bytes = (call->context_size + room - 1) / room * room;
     const size_t result_bytes = (call->result_size + room - 1) / room * room;
@@ -37,6 +38,7 @@ __attribute__((noinline)) void pn_call_run_mended(const struct pinion_call *call
     if (!is_power_of_two_up_to_max(call->result_align))
         mended.result_align = room;
     char *memory = aligned_alloc(room, context_bytes + result_bytes + room);
+    errno = saved;
     if (!memory) {
         mended.context_align = mended.result_align = 1;
         pn_call_run(&mended, result);
@@ -133,7 +135,7 @@ static void wait_or_run(struct pinion_io *io, struct pinion_task *task, struct p
  * here may run it, since the parent does. The future is consumed, its task left alone. */
 static __attribute__((noinline)) void abandon(struct pinion_future *future)
 {
-    PN_ASSERT(!"a task of the parent is awaited that was not done at the fork");
+    PN_ASSERT(pn_task_is_done(future->task));
     pn_future_retire(future);
 }
 

@@ -247,7 +247,7 @@ static void send_signal(const struct call *call)
 static void interrupt(struct pn_waiter *waiter)
 {
     struct call *call = PN_CONTAINER_OF(waiter, struct call, waiter);
-    pn_store_relaxed(&call->stub.is_canceled, 1u); /* before the handler runs: the kernel's locks */
+    pn_store_relaxed(&call->stub.is_canceled, 1u); /* before the signal is sent */
     send_signal(call);
 }
 

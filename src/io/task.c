@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "task.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -9,6 +10,7 @@
 #include "check.h"
 #include "context.h"
 #include "member.h"
+#include "modes.h"
 #include "slab.h"
 
 /* Where things lie behind a task's header. */
@@ -156,8 +158,10 @@ static __attribute__((noinline)) void run_on_the_stack(const struct pinion_call 
 
 static void run_discarding_large(const struct pinion_call *call, size_t align)
 {
+    const int saved = errno;
     for (;;) {
         void *memory = aligned_alloc(align, round_up(call->result_size, align));
+        errno = saved;
         if (memory) {
             call->start(call->context, memory);
             free(memory);
@@ -195,6 +199,8 @@ void pn_call_run(const struct pinion_call *call, void *result)
     /* The function may set the task's pointer; it is one a task, so the caller's comes back. */
     void **local = pn_context_local();
     void *saved = *local;
+    const int saved_errno = errno;
+    const struct pn_note note = pn_note_take();
     PN_ASSERT(is_aligned(call->context, call->context_align));
     PN_ASSERT(!result || is_aligned(result, call->result_align));
     if (call->result_size == 0)
@@ -204,6 +210,8 @@ void pn_call_run(const struct pinion_call *call, void *result)
     else
         run_discarding(call);
     *local = saved;
+    errno = saved_errno;
+    pn_note_recall(&note);
 }
 
 void pn_task_run(struct pinion_task *task)
@@ -256,7 +264,11 @@ bool pn_task_take(struct pinion_task *task, struct pn_slab *mine)
 
 void pn_task_run_claimed(struct pinion_task *task)
 {
+    const struct pn_note note = pn_note_take();
+    const int saved = errno;
     pn_task_run(task);
+    errno = saved;
+    pn_note_recall(&note);
     /* RUNNING + 1 = DONE, whether or not the queue let go meanwhile. No waiter can be there: the
      * one thread that uses the future is this one. */
     const uintptr_t seen = pn_fetch_add_acq_rel(&task->state, PN_TASK_DONE - PN_TASK_RUNNING);

@@ -127,6 +127,7 @@ static const struct pn_place *place_of(const struct pinion_pool *pool, enum pn_r
 struct pn_worker *pn_worker_create(struct pinion_pool *pool, enum pn_role role, unsigned index,
                                    struct pinion_seat seat)
 {
+    const int saved = errno;
     struct pn_pool_node *node = node_of(pool, seat.node);
     struct pn_worker *worker =
         pinion_arena_alloc(node->arena, sizeof *worker, alignof(struct pn_worker));
@@ -148,8 +149,9 @@ struct pn_worker *pn_worker_create(struct pinion_pool *pool, enum pn_role role, 
     if (!worker->neighbors || pn_slab_create(node->arena, &worker->slab) ||
         pn_deque_init(&worker->deque, role == PN_RESERVE ? DEQUE_SIZE_RESERVE : DEQUE_SIZE)) {
         pn_worker_destroy(worker);
-        return NULL;
+        worker = NULL;
     }
+    errno = saved;
     return worker;
 }
 
@@ -336,6 +338,7 @@ static void fill_constants(struct pinion_pool *pool, const struct pinion_pool_op
     pool->io.spin_ns = pool->spin_ns;
     pool->io.width = pool->base_limit;
     pool->io.process = pn_process();
+    pool->modes = pn_modes_get();
 }
 
 /* The distinct seats: what comes after them sits where they do. */
@@ -483,7 +486,10 @@ static int create_for(bool has_caller, const struct pinion_pool_options *options
 
 int pinion_pool_create(const struct pinion_pool_options *options, struct pinion_pool **pool)
 {
-    return create_for(true, options, pool);
+    const int saved = errno;
+    const int error = create_for(true, options, pool);
+    errno = saved;
+    return error;
 }
 
 int pn_pool_create_without_caller(struct pinion_pool **pool)
@@ -500,10 +506,12 @@ void pinion_pool_destroy(struct pinion_pool *pool)
         return;
     }
     PN_ASSERT(!pn_membership_find(pool) || pn_membership_find(pool)->role == PN_CALLER);
+    const int saved = errno;
     pn_membership_unregister(pool);
     pn_pool_join(pool);
     PN_ASSERT(!pn_pool_has_work(pool));
     release(pool);
+    errno = saved;
 }
 
 struct pinion_io *pinion_pool_io(struct pinion_pool *pool) { return &pool->io; }

@@ -31,6 +31,7 @@
 #include "idle.h"
 #include "interface.h"
 #include "lane.h"
+#include "modes.h"
 #include "neighbors.h"
 
 struct pinion_arena;
@@ -156,6 +157,7 @@ struct pinion_pool {
     uint32_t *node_of_cpu; /* by OS index of the CPU: index in nodes */
     unsigned node_of_cpu_count;
     struct pn_cpu_mask *original_mask; /* the program's, when the pool was made; NULL: unknown */
+    struct pn_modes modes;             /* of the thread that made the pool */
     struct pn_worker *caller;
     _Atomic(struct pn_worker *) *base; /* base_limit; an entry is set once, before its thread */
 

@@ -2,6 +2,7 @@
  *
  * What others may know of a pool while it runs.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -122,7 +123,9 @@ size_t pinion_pool_workers(struct pinion_pool *pool, struct pinion_worker_stats 
                            size_t count)
 {
     struct rows rows = {.rows = workers, .count = count};
+    const int saved = errno;
     each_worker(pool, fill_row, &rows);
+    errno = saved;
     return rows.filled;
 }
 

@@ -92,6 +92,7 @@ static void *thread_main(void *argument)
     struct pn_membership membership;
     pn_membership_enter(&membership, worker);
     pn_interrupt_open_thread();
+    pn_modes_set(&pool->modes); /* it has those of its maker, whoever that was */
     while ((next = pn_worker_live(worker))) {
         if (membership.worker == worker) { /* else it left that slot to another thread before */
             (void)pthread_mutex_lock(&pool->lock);
@@ -167,10 +168,13 @@ static void reap(struct pinion_pool *pool)
  * stands in the slot. */
 static int start_thread(struct pn_worker *worker)
 {
+    const int saved = errno;
     struct pinion_pool *pool = worker->pool;
     struct pn_thread *thread = malloc(sizeof *thread);
-    if (!thread)
+    if (!thread) {
+        errno = saved;
         return -ENOMEM;
+    }
     thread->first = worker;
     (void)pthread_mutex_lock(&pool->lock);
     thread_link_locked(&pool->alive, thread);
@@ -182,6 +186,7 @@ static int start_thread(struct pn_worker *worker)
         (void)pthread_mutex_unlock(&pool->lock);
         free(thread);
     }
+    errno = saved;
     return error;
 }
 
@@ -298,8 +303,10 @@ static struct pn_worker *reserve_slot_locked(struct pinion_pool *pool,
                                              const struct pn_pool_node *node)
 {
     struct pn_worker *slot = pop_locked(&pool->free_reserves);
-    if (slot)
+    if (slot) {
+        slot->floats = NULL; /* its next thread has not moved yet */
         return slot;
+    }
     const unsigned index = pn_load_relaxed(&pool->reserve_count);
     unsigned chunk = 0, size = PN_RESERVE_FIRST, offset = index;
     for (; offset >= size; size *= 2, chunk++)
@@ -439,7 +446,6 @@ struct pn_worker *pn_pool_stand_in(struct pn_worker *base)
         return NULL;
     /* From the hand-over on, all of the base slot is the other thread's. */
     reserve->is_loose = base->is_loose;
-    reserve->floats = NULL;
     base->is_loose = false;
     pn_membership_move_own(reserve);
     pn_idle_search(&pool->idle); /* on behalf of that thread */

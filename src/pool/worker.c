@@ -315,6 +315,7 @@ static struct pn_worker *run(struct pn_worker *worker, struct pinion_task *task)
     pn_task_run(task);
     if (pn_pool_is_lost(worker->pool))
         return NULL;
+    pn_modes_set(&worker->pool->modes); /* for the next, whatever this one made of them */
     struct pn_worker *now = pn_membership_own();
     if (now != worker)
         goes_on = end_reservation(now);
@@ -427,6 +428,7 @@ static bool run_reserved(struct pn_worker *worker, const struct pn_command *comm
     pn_task_run(task);
     if (pn_pool_is_lost(worker->pool))
         return false;
+    pn_modes_set(&worker->pool->modes);
     const bool goes_on = end_reservation(worker); /* before the completion is visible */
     pn_task_end(task, worker->slab);
     return goes_on;
@@ -486,10 +488,8 @@ struct pn_worker *pn_worker_live(struct pn_worker *worker)
     name_thread(worker);
     if (!worker->pool->is_pinning)
         unpin(worker);
-    if (worker->role == PN_RESERVE) {
-        worker->floats = NULL;
+    if (worker->role == PN_RESERVE)
         return reserve_live(worker);
-    }
     take_seat(worker);
     return base_live(worker);
 }

@@ -4,30 +4,41 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdalign.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A wait that lasts so long hangs. */
 #define PATIENCE_S 60
 
 static _Atomic(const char *) broken;
 static _Atomic int broken_line;
+static _Atomic(const char *) note;
+
+void suite_note(const char *what) { atomic_store(&note, what); }
 
 void suite_expect(bool holds, const char *what, const char *file, int line)
 {
     if (holds)
         return;
-    (void)fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, what);
+    const char *of = atomic_load(&note);
+    (void)fprintf(stderr, "%s:%d: does not hold: %s%s%s\n", file, line, what, of ? " of " : "",
+                  of ? of : "");
     atomic_store(&broken_line, line);
     atomic_store(&broken, what);
 }
 
 static _Noreturn void hangs(const char *where)
 {
-    (void)fprintf(stderr, "%s: waited for %d s; this hangs\n", where, PATIENCE_S);
+    const char *of = atomic_load(&note);
+    (void)fprintf(stderr, "%s: waited for %d s; this hangs%s%s\n", where, PATIENCE_S,
+                  of ? ": " : "", of ? of : "");
     abort();
 }
 
@@ -132,6 +143,155 @@ void suite_start(struct suite *suite, const struct pinion_call *call, struct pin
     assert_non_null(future->task);
 }
 
+int64_t suite_now(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void suite_linger(int round)
+{
+    /* One yield may last, where others take the CPUs. */
+    const int64_t end = suite_now() + 200000;
+    for (int left = 1 << (2 * (round % 6)); left > 0 && suite_now() < end; left--)
+        (void)sched_yield();
+}
+
+uint32_t suite_random(uint32_t *state)
+{
+    uint32_t x = *state;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return *state = x;
+}
+
+static void run_within(const void *context, void *result)
+{
+    struct within *within = *(struct within *const *)context;
+    (void)result;
+    gate_enter(&within->gate);
+    within->body(within);
+}
+
+void within_start(struct suite *suite, struct within *within, void (*body)(struct within *within),
+                  void *extra, bool is_canceled)
+{
+    void *pointer = within;
+    const struct pinion_call call = suite_call(run_within, &pointer);
+    *within = (struct within){.suite = suite, .io = suite->io, .body = body, .extra = extra};
+    gate_init(&within->gate);
+    suite_start(suite, &call, &within->future);
+    suite_until(&within->gate.inside, 1);
+    if (is_canceled)
+        pinion_request_cancel(suite->io, &within->future);
+    gate_open(&within->gate);
+}
+
+void within_end(struct within *within)
+{
+    pinion_await(within->io, &within->future, NULL);
+    gate_fini(&within->gate);
+}
+
+static void *run_member(void *argument)
+{
+    struct crew_member *member = argument;
+    struct crew *crew = member->crew;
+    struct pinion_io *io = crew->second && member->index % 2 ? crew->second : crew->suite->io;
+    crew->run(io, crew->context, member->index);
+    return NULL;
+}
+
+static void run_member_task(const void *context, void *result)
+{
+    (void)result;
+    (void)run_member(*(void *const *)context);
+}
+
+unsigned crew_size(const struct suite *suite, unsigned count)
+{
+    return suite->of->polls && count > 4 ? 4 : count;
+}
+
+void crew_start(struct suite *suite, struct crew *crew, unsigned count,
+                void (*run)(struct pinion_io *io, void *context, unsigned index), void *context)
+{
+    if (!suite->of->has_parallel || !suite->of->has_concurrent)
+        skip();
+    crew->suite = suite;
+    crew->run = run;
+    crew->context = context;
+    for (unsigned i = 0; i < count; i++) {
+        struct crew_member *member = &crew->members[crew->count];
+        void *pointer = member;
+        const struct pinion_call call = suite_call(run_member_task, &pointer);
+        *member = (struct crew_member){
+            .crew = crew, .index = crew->count++, .is_thread = i % 3 == 1};
+        if (member->is_thread)
+            assert_int_equal(pthread_create(&member->thread, NULL, run_member, member), 0);
+        else if (i % 3 == 0)
+            assert_int_equal(pinion_async_parallel(suite->io, &call, &member->future), 0);
+        else
+            assert_int_equal(pinion_async_concurrent(suite->io, &call, &member->future), 0);
+    }
+}
+
+void crew_end(struct crew *crew)
+{
+    for (unsigned i = 0; i < crew->count; i++) {
+        if (crew->members[i].is_thread)
+            assert_int_equal(pthread_join(crew->members[i].thread, NULL), 0);
+        else
+            pinion_await(crew->suite->io, &crew->members[i].future, NULL);
+    }
+    crew->count = 0;
+}
+
+#if defined(__SANITIZE_THREAD__)
+#define CAN_FORK 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CAN_FORK 0
+#endif
+#endif
+#ifndef CAN_FORK
+#define CAN_FORK 1
+#endif
+
+static _Noreturn void stop_child(const struct suite_io *of,
+                                 void (*body)(struct pinion_io *io, void *context), void *context)
+{
+    const struct rlimit no_core = {0, 0};
+    struct pinion_io *io;
+    void *made;
+    (void)setrlimit(RLIMIT_CORE, &no_core);
+    (void)freopen("/dev/null", "w", stderr); /* the assertion's message is no failure's */
+    if (of->make(of, &io, &made))
+        _exit(2);
+    body(io, context);
+    _exit(0);
+}
+
+bool suite_stops(struct suite *suite, void (*body)(struct pinion_io *io, void *context),
+                 void *context)
+{
+    int status = 0;
+    if (!CAN_FORK)
+        skip();
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        stop_child(suite->of, body, context);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status))
+        assert_int_equal(WEXITSTATUS(status), 0);
+    else
+        assert_int_equal(WTERMSIG(status), SIGABRT);
+    return WIFSIGNALED(status);
+}
+
 void suite_destroy(struct suite *suite)
 {
     if (suite->io)
@@ -152,6 +312,7 @@ static int set_up(void **state)
 {
     struct entry *entry = *state;
     atomic_store(&broken, NULL);
+    suite_note(NULL);
     return entry->suite.of->make(entry->suite.of, &entry->suite.io, &entry->suite.made);
 }
 

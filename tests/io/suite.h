@@ -38,6 +38,7 @@ struct suite_io {
     const char *name;
     unsigned workers; /* async tasks that can run at a time beside the caller; 0: they run in it */
     bool has_concurrent, has_parallel;
+    bool polls;       /* who waits takes a CPU meanwhile: so few should at a time */
     const void *how;  /* make's own */
     /* 0 and an io, with what destroy needs in *made; or -errno. */
     int (*make)(const struct suite_io *self, struct pinion_io **io, void **made);
@@ -102,6 +103,70 @@ void suite_release(struct suite *suite, struct held *held);
 /* Starts a task with a thread of its own, for tests that need one that runs elsewhere: parallel, or
  * skips the test. */
 void suite_start(struct suite *suite, const struct pinion_call *call, struct pinion_future *future);
+
+/* Gives up the CPU for a moment, 1 to 1024 times by round, so that another thread is in its wait by
+ * then, mostly, and now looks, now sleeps. */
+void suite_linger(int round);
+
+/* ns of CLOCK_MONOTONIC. */
+int64_t suite_now(void);
+
+/* xorshift32: the same sequence for the same seed. */
+uint32_t suite_random(uint32_t *state);
+
+/* What runs now, for the message of an EXPECT that does not hold: a row of a table, say. A static
+ * string, or NULL. */
+void suite_note(const char *what);
+
+/* A task on a thread of its own, looked at from within (its body) and from without. */
+struct within {
+    struct suite *suite;
+    struct pinion_io *io;
+    void (*body)(struct within *within);
+    struct gate gate;
+    _Atomic int reached; /* what the body says of how far it is */
+    void *extra;
+    struct pinion_future future;
+};
+
+/* Starts body in such a task; with is_canceled it was asked to cancel before body begins. Skips the
+ * test where there is no parallel. */
+void within_start(struct suite *suite, struct within *within, void (*body)(struct within *within),
+                  void *extra, bool is_canceled);
+void within_end(struct within *within);
+
+/* Several threads that run at once, with one function: in turn a parallel task, a plain thread and
+ * a concurrent task. Those of odd index are given the second io, if there is one. */
+#define CREW_MAX 80
+struct crew;
+struct crew_member {
+    struct crew *crew;
+    unsigned index;
+    bool is_thread;
+    pthread_t thread;
+    struct pinion_future future;
+};
+struct crew {
+    struct suite *suite;
+    struct pinion_io *second; /* set before the start, or NULL */
+    void (*run)(struct pinion_io *io, void *context, unsigned index);
+    void *context;
+    unsigned count;
+    struct crew_member members[CREW_MAX];
+};
+
+/* So many members as a test would like, or fewer where each takes a CPU as it waits. */
+unsigned crew_size(const struct suite *suite, unsigned count);
+
+/* Adds count members. A crew starts all zero. Skips the test where there is no parallel. */
+void crew_start(struct suite *suite, struct crew *crew, unsigned count,
+                void (*run)(struct pinion_io *io, void *context, unsigned index), void *context);
+void crew_end(struct crew *crew);
+
+/* Runs body(io, context) in a child process with an io of its own, and tells whether an assertion
+ * of the library stopped it. Skips the test under ThreadSanitizer, which can't fork. */
+bool suite_stops(struct suite *suite, void (*body)(struct pinion_io *io, void *context),
+                 void *context);
 
 /* A call of a function with one pointer as its context and no result, which *pointer holds. */
 struct pinion_call suite_call(pinion_start_fn *start, void *const *pointer);

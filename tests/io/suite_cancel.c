@@ -11,67 +11,31 @@
 
 /* ---- a task that was canceled, to look at cancelation from within ---- */
 
-struct within {
-    struct suite *suite;
-    struct pinion_io *io;
-    void (*body)(struct within *within);
-    struct gate gate;
-    _Atomic int reached; /* what the body says of how far it is */
-    void *extra;
-};
-
-PINION_TASK(void, stand, (struct within *, within))
-{
-    gate_enter(&within->gate);
-    within->body(within);
-}
-
 /* Runs body in a task, on a thread of its own, that was asked to cancel before. */
 static void canceled(struct suite *suite, void (*body)(struct within *within))
 {
-    struct within within = {.suite = suite, .io = suite->io, .body = body};
-    struct stand_future future;
-    if (!suite->of->has_parallel)
-        skip();
-    gate_init(&within.gate);
-    assert_int_equal(stand_parallel(suite->io, &future, &within), 0);
-    suite_until(&within.gate.inside, 1);
-    pinion_request_cancel(suite->io, &future.future);
-    gate_open(&within.gate);
-    stand_await(suite->io, &future);
-    gate_fini(&within.gate);
+    struct within within;
+    within_start(suite, &within, body, NULL, true);
+    within_end(&within);
 }
 
 /* Runs body in a task that is asked to cancel once it has reached 1. */
 static void canceled_later(struct suite *suite, void (*body)(struct within *within))
 {
-    struct within within = {.suite = suite, .io = suite->io, .body = body};
-    struct stand_future future;
-    if (!suite->of->has_parallel)
-        skip();
-    gate_init(&within.gate);
-    gate_open(&within.gate);
-    assert_int_equal(stand_parallel(suite->io, &future, &within), 0);
+    struct within within;
+    within_start(suite, &within, body, NULL, false);
     suite_until(&within.reached, 1);
-    for (int i = 0; i < 20; i++) /* so that it is in its wait, mostly */
-        (void)sched_yield();
-    pinion_request_cancel(suite->io, &future.future);
-    stand_await(suite->io, &future);
-    gate_fini(&within.gate);
+    suite_linger(2);
+    pinion_request_cancel(suite->io, &within.future);
+    within_end(&within);
 }
 
 /* Runs body in a task that nobody cancels. */
 static void uncanceled(struct suite *suite, void (*body)(struct within *within))
 {
-    struct within within = {.suite = suite, .io = suite->io, .body = body};
-    struct stand_future future;
-    if (!suite->of->has_parallel)
-        skip();
-    gate_init(&within.gate);
-    gate_open(&within.gate);
-    assert_int_equal(stand_parallel(suite->io, &future, &within), 0);
-    stand_await(suite->io, &future);
-    gate_fini(&within.gate);
+    struct within within;
+    within_start(suite, &within, body, NULL, false);
+    within_end(&within);
 }
 
 /* ---- delivery ---- */
@@ -261,19 +225,19 @@ static void requests_for_a_consumed_future_do_nothing(struct suite *suite)
     assert_int_equal(result, 3);
 }
 
+static void check_once_when_told(struct within *within)
+{
+    suite_until(&within->reached, 1);
+    check_once(within);
+}
+
 static void two_requests_are_delivered_once(struct suite *suite)
 {
-    struct within within = {.suite = suite, .io = suite->io, .body = check_once};
-    struct stand_future future;
-    if (!suite->of->has_parallel)
-        skip();
-    gate_init(&within.gate);
-    assert_int_equal(stand_parallel(suite->io, &future, &within), 0);
-    pinion_request_cancel(suite->io, &future.future);
-    pinion_request_cancel(suite->io, &future.future);
-    gate_open(&within.gate);
-    stand_await(suite->io, &future);
-    gate_fini(&within.gate);
+    struct within within;
+    within_start(suite, &within, check_once_when_told, NULL, true);
+    pinion_request_cancel(suite->io, &within.future);
+    atomic_store(&within.reached, 1);
+    within_end(&within);
 }
 
 /* What the canceler wrote before is seen by a task that polls. */

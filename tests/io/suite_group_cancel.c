@@ -64,16 +64,16 @@ static void start_waiting(struct suite *suite, struct pinion_group *group, struc
 
 /* ---- a task to look from ---- */
 
-struct within {
+struct viewed {
     struct suite *suite;
     struct pinion_io *io;
-    void (*body)(struct within *within);
+    void (*body)(struct viewed *within);
     struct gate gate;
     _Atomic int reached;
     struct seen seen;
 };
 
-PINION_TASK(void, stand, (struct within *, within))
+PINION_TASK(void, stand, (struct viewed *, within))
 {
     gate_enter(&within->gate);
     within->body(within);
@@ -83,9 +83,9 @@ enum when { NEVER, BEFORE, LATER };
 
 /* Runs body in a task on a thread of its own, which is asked to cancel never, before it begins, or
  * once reached is 1. */
-static void in_a_task(struct suite *suite, void (*body)(struct within *within), enum when when)
+static void in_a_task(struct suite *suite, void (*body)(struct viewed *within), enum when when)
 {
-    struct within within = {.suite = suite, .io = suite->io, .body = body,
+    struct viewed within = {.suite = suite, .io = suite->io, .body = body,
                             .seen = {.io = suite->io}};
     struct stand_future future;
     if (!suite->of->has_parallel || !suite->of->has_concurrent)
@@ -106,7 +106,7 @@ static void in_a_task(struct suite *suite, void (*body)(struct within *within), 
     gate_fini(&within.gate);
 }
 
-static void start_two(struct within *within, struct pinion_group *group)
+static void start_two(struct viewed *within, struct pinion_group *group)
 {
     struct wait_for_cancel_args args;
     const struct pinion_call call = call_of(&args, &within->seen);
@@ -266,7 +266,7 @@ static void cancel_reaches_a_member_that_runs_in_its_maker(struct suite *suite)
     suite_release(suite, &held);
 }
 
-static void check_not_a_point(struct within *within)
+static void check_not_a_point(struct viewed *within)
 {
     struct pinion_group group = PINION_GROUP_INIT;
     start_two(within, &group);
@@ -283,7 +283,7 @@ static void group_cancel_is_no_cancelation_point(struct suite *suite)
 
 /* ---- pinion_group_await as a cancelation point ---- */
 
-static void check_fresh(struct within *within, struct pinion_group *group)
+static void check_fresh(struct viewed *within, struct pinion_group *group)
 {
     struct seen next = {.io = within->io};
     struct look_args args = {&next};
@@ -295,7 +295,7 @@ static void check_fresh(struct within *within, struct pinion_group *group)
     EXPECT(atomic_load(&next.delivered) == 0);
 }
 
-static void check_await(struct within *within)
+static void check_await(struct viewed *within)
 {
     struct pinion_group group = PINION_GROUP_INIT;
     start_two(within, &group);
@@ -319,7 +319,7 @@ static void a_request_that_comes_while_await_waits_cancels_the_members(struct su
         in_a_task(suite, check_await, LATER);
 }
 
-static void check_await_of_nothing(struct within *within)
+static void check_await_of_nothing(struct viewed *within)
 {
     struct pinion_group group = PINION_GROUP_INIT;
     EXPECT(pinion_group_await(within->io, &group) == -ECANCELED);
@@ -333,7 +333,7 @@ static void a_pending_request_is_delivered_though_the_group_is_empty(struct suit
     in_a_task(suite, check_await_of_nothing, BEFORE);
 }
 
-static void check_recancel(struct within *within)
+static void check_recancel(struct viewed *within)
 {
     struct pinion_group group = PINION_GROUP_INIT;
     EXPECT(pinion_check_cancel(within->io) == -ECANCELED);
@@ -350,7 +350,7 @@ static void a_delivered_request_cancels_no_group_until_recancel(struct suite *su
     in_a_task(suite, check_recancel, BEFORE);
 }
 
-static void check_protected(struct within *within)
+static void check_protected(struct viewed *within)
 {
     struct pinion_group group = PINION_GROUP_INIT;
     (void)pinion_cancel_protect(within->io, true);
@@ -365,7 +365,7 @@ static void a_protected_await_is_not_canceled(struct suite *suite)
 }
 
 /* The request comes while the group's owner runs, in its await, a member that it claimed. */
-static void check_claimed(struct within *within)
+static void check_claimed(struct viewed *within)
 {
     struct held held;
     suite_hold(within->suite, &held);
@@ -377,7 +377,7 @@ static void check_claimed(struct within *within)
     suite_release(within->suite, &held);
 }
 
-PINION_TASK(void, stand_claimed, (struct within *, within))
+PINION_TASK(void, stand_claimed, (struct viewed *, within))
 {
     check_claimed(within);
 }
@@ -388,7 +388,7 @@ static void a_request_reaches_a_member_that_its_await_or_its_maker_runs(struct s
     if (!suite->of->has_parallel)
         skip();
     for (int i = 0; i < SUITE_ROUNDS(6); i++) {
-        struct within within = {.suite = suite, .io = suite->io, .seen = {.io = suite->io}};
+        struct viewed within = {.suite = suite, .io = suite->io, .seen = {.io = suite->io}};
         struct stand_claimed_future future;
         assert_int_equal(stand_claimed_parallel(suite->io, &future, &within), 0);
         suite_until(&within.seen.inside, 1);
@@ -406,7 +406,7 @@ static void only_without_workers(struct suite *suite)
         skip();
 }
 
-static void check_pending_here(struct within *within)
+static void check_pending_here(struct viewed *within)
 {
     struct pinion_group group = PINION_GROUP_INIT;
     for (int i = 1; i <= 3; i++) {
@@ -424,7 +424,7 @@ static void a_member_in_a_canceled_maker_has_the_request_and_the_makers_stays(st
     in_a_task(suite, check_pending_here, BEFORE);
 }
 
-static void check_delivered_here(struct within *within)
+static void check_delivered_here(struct viewed *within)
 {
     struct pinion_group group = PINION_GROUP_INIT;
     EXPECT(pinion_check_cancel(within->io) == -ECANCELED);
@@ -440,7 +440,7 @@ static void a_request_that_was_delivered_to_the_maker_only_shows_in_a_member(str
     in_a_task(suite, check_delivered_here, BEFORE);
 }
 
-static void check_protected_here(struct within *within)
+static void check_protected_here(struct viewed *within)
 {
     struct pinion_group group = PINION_GROUP_INIT;
     (void)pinion_cancel_protect(within->io, true);
@@ -458,7 +458,7 @@ static void a_request_that_its_maker_holds_back_only_shows_in_a_member(struct su
     in_a_task(suite, check_protected_here, BEFORE);
 }
 
-PINION_TASK(void, look_when_requested, (struct within *, within))
+PINION_TASK(void, look_when_requested, (struct viewed *, within))
 {
     atomic_store(&within->reached, 1);
     while (!pinion_cancel_requested(within->io))
@@ -468,7 +468,7 @@ PINION_TASK(void, look_when_requested, (struct within *, within))
     atomic_fetch_add(&within->seen.runs, 1);
 }
 
-static void check_protected_later(struct within *within)
+static void check_protected_later(struct viewed *within)
 {
     struct pinion_group group = PINION_GROUP_INIT;
     (void)pinion_cancel_protect(within->io, true);
@@ -485,7 +485,7 @@ static void so_does_one_that_comes_while_the_member_runs(struct suite *suite)
     in_a_task(suite, check_protected_later, LATER);
 }
 
-static void check_protection_is_its_own(struct within *within)
+static void check_protection_is_its_own(struct viewed *within)
 {
     struct pinion_group group = PINION_GROUP_INIT;
     look_group(within->io, &group, &within->seen);
@@ -566,7 +566,7 @@ static void a_cancel_races_the_ends_of_members(struct suite *suite)
 
 /* A task that makes and awaits groups, and is asked to cancel at any moment: exactly one await
  * says so, or the request is still pending. */
-static void check_any_moment(struct within *within)
+static void check_any_moment(struct viewed *within)
 {
     int canceled = 0;
     for (int i = 0; i < 30; i++) {

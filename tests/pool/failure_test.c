@@ -83,10 +83,10 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 
 /* ---- the workload ---- */
 
-enum { SMALL = 24, LARGE = 4, RESERVED = 3, DETACHED = 4, NESTED = 3 };
+enum { SMALL = 24, LARGE = 4, RESERVED = 3, DETACHED = 4, NESTED = 3, BLOCKING = 3 };
 
 static struct pinion_topology *topology;
-static atomic_uint small_runs, large_runs, reserved_runs, nested_runs, detached_runs;
+static atomic_uint small_runs, large_runs, reserved_runs, nested_runs, detached_runs, blocking_runs;
 
 PINION_TASK(int, small, (struct pinion_io *, io), (int, i))
 {
@@ -118,6 +118,21 @@ PINION_TASK(int, reserved, (struct pinion_io *, io), (int, i))
     return small_await(io, &future);
 }
 
+static void block_once(const void *context, void *result)
+{
+    (void)context;
+    (void)result;
+    atomic_fetch_add(&blocking_runs, 1);
+}
+
+/* Whatever is refused, what blocks runs once, and what is made after it is no worse. */
+PINION_TASK(int, blocks, (struct pinion_io *, io), (int, i))
+{
+    const struct pinion_call call = {.start = block_once};
+    must(pinion_blocking(io, &call, NULL) == 0);
+    return small(io, i);
+}
+
 /* The reserved tasks that were accepted. */
 static unsigned run_reserved(struct pinion_io *io)
 {
@@ -146,12 +161,15 @@ static void run_async(struct pinion_io *io)
 {
     struct small_future small_futures[SMALL];
     struct large_future large_futures[LARGE];
+    struct blocks_future blocks_futures[BLOCKING];
     struct pinion_future *selected[SMALL];
     for (int i = 0; i < SMALL; i++) {
         small_futures[i] = small_async(io, io, i);
         selected[i] = &small_futures[i].future;
     }
     must(pinion_select(io, selected, SMALL, PINION_FOREVER) >= 0);
+    for (int i = 0; i < BLOCKING; i++)
+        blocks_futures[i] = blocks_async(io, io, i);
     for (int i = 0; i < LARGE; i++)
         large_futures[i] = large_async(io, (struct block){{(unsigned char)i}});
     for (int i = 0; i < DETACHED; i++)
@@ -160,16 +178,20 @@ static void run_async(struct pinion_io *io)
         must(small_await(io, &small_futures[i]) == i + 1);
     for (int i = 0; i < LARGE; i++)
         must(large_await(io, &large_futures[i]).bytes[0] == i + 1);
+    for (int i = 0; i < BLOCKING; i++)
+        must(blocks_await(io, &blocks_futures[i]) == i + 1);
 }
 
 static void check(struct pinion_pool *pool, unsigned accepted)
 {
-    must(atomic_load(&small_runs) == SMALL + accepted);
-    must(atomic_load(&nested_runs) == NESTED * (SMALL + accepted));
+    must(atomic_load(&small_runs) == SMALL + BLOCKING + accepted);
+    must(atomic_load(&nested_runs) == NESTED * (SMALL + BLOCKING + accepted));
+    must(atomic_load(&blocking_runs) == BLOCKING);
     must(atomic_load(&large_runs) == LARGE);
     must(atomic_load(&reserved_runs) == accepted);
     const struct pinion_pool_stats stats = stats_of(pool);
-    const unsigned made = (1 + NESTED) * (SMALL + accepted) + LARGE + DETACHED;
+    const unsigned made =
+        (1 + NESTED) * (SMALL + accepted + BLOCKING) + LARGE + DETACHED; /* blocks, not its small */
     must(stats.queued + stats.inlined == made);
     must(stats.parallel_count == 0);
     must(stats.capacity == stats.cpu_count - 1);
@@ -187,6 +209,7 @@ static bool run_workload(bool eager)
     atomic_store(&reserved_runs, 0);
     atomic_store(&nested_runs, 0);
     atomic_store(&detached_runs, 0);
+    atomic_store(&blocking_runs, 0);
     const int error = pinion_pool_create(&options, &pool);
     if (error) {
         must(error == -ENOMEM);
