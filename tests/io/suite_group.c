@@ -132,7 +132,7 @@ static void contexts_and_discarded_results_may_be_of_any_size(struct suite *suit
         wide->bytes[i] = (unsigned char)i;
     wide->runs = &runs;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        for (size_t align = 1; align <= PINION_ALIGN_MAX; align *= 64) {
+        for (size_t align = 8; align <= PINION_ALIGN_MAX; align *= 512) {
             struct pinion_group group = PINION_GROUP_INIT;
             wide->result_size = sizes[i];
             wide->result_align = align;
@@ -369,7 +369,7 @@ static void await_that_sleeps_runs_what_a_member_queues_when_nobody_else_can(str
     if (!suite->of->has_parallel)
         skip();
     suite_hold(suite, &held);
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 5; i++) {
         struct needy needy = {.suite = suite, .where = {.caller = pthread_self()}};
         struct need_args args = {&needy};
         const struct pinion_call call = need_call(&args);
@@ -476,7 +476,7 @@ static void concurrent_and_parallel_members_run_at_the_same_time(struct suite *s
 
 static void a_group_holds_members_of_all_kinds(struct suite *suite)
 {
-    for (int i = 0; i < SUITE_ROUNDS(40); i++) {
+    for (int i = 0; i < SUITE_ROUNDS(10); i++) {
         struct pinion_group group = PINION_GROUP_INIT;
         _Atomic int runs = 0;
         int started = 0;
@@ -509,7 +509,7 @@ static void a_group_of_reserved_members_may_vanish_when_await_returns(struct sui
 {
     if (!suite->of->has_parallel)
         skip();
-    for (int i = 0; i < SUITE_ROUNDS(400); i++) {
+    for (int i = 0; i < SUITE_ROUNDS(80); i++) {
         struct pinion_group *group = calloc(1, sizeof *group);
         _Atomic int runs = 0;
         struct count_args args = {&runs};
