@@ -324,6 +324,32 @@ static void the_child_can_ask_about_and_destroy_the_parents_pool(void **state)
 
 /* ---- a pool of the child's own ---- */
 
+/* Of the signal that cancels use, in a program that does not handle it. */
+static void must_not_handle_it(void)
+{
+    struct sigaction action;
+    must(sigaction(SIGURG, NULL, &action) == 0);
+    must(action.sa_handler == SIG_DFL);
+}
+
+static void use_the_signal(void *unused)
+{
+    must_not_handle_it();
+    use_a_new_pool(unused);
+    must_not_handle_it();
+}
+
+static void the_child_has_the_programs_disposition_of_the_signal_that_cancels_use(void **state)
+{
+    (void)state;
+    struct pinion_pool *pool = pool_of(2), *other = pool_of(1);
+    in_a_child(use_the_signal, NULL);
+    pinion_pool_destroy(pool);
+    in_a_child(use_the_signal, NULL);
+    pinion_pool_destroy(other);
+    must_not_handle_it();
+}
+
 static void use_pools_in_a_grandchild(void *unused)
 {
     (void)unused;
@@ -534,6 +560,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(in_the_child_the_parents_io_refuses_and_runs_in_the_caller),
         cmocka_unit_test(in_the_child_tasks_that_are_done_can_be_awaited_and_selected),
         cmocka_unit_test(the_child_can_ask_about_and_destroy_the_parents_pool),
+        cmocka_unit_test(the_child_has_the_programs_disposition_of_the_signal_that_cancels_use),
         cmocka_unit_test(the_child_makes_pools_of_its_own_and_so_do_its_children),
         cmocka_unit_test(a_fork_may_come_while_other_threads_are_in_the_middle_of_anything),
         cmocka_unit_test(the_child_has_a_default_io_of_its_own),
