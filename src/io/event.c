@@ -68,32 +68,45 @@ int pinion_event_wait_uncancelable(struct pinion_io *io, struct pinion_event *ev
     return wait(io, event, PN_UNCANCELABLE(INT64_MAX));
 }
 
-struct setting {
-    struct pn_unpark unpark;
-    uint32_t generation; /* the new one, whose waiters and later ones are not meant */
-};
-
-static enum pn_choice choose_older(struct pn_unpark *unpark, const struct pn_park *parked,
-                                   int *outcome)
+static uint32_t as_set(uint32_t word)
 {
-    const struct setting *setting = PN_CONTAINER_OF(unpark, struct setting, unpark);
-    (void)outcome;
-    /* Their difference, as numbers that wrap round at the generation's width. */
-    const uint32_t ahead = (setting->generation - parked->kind) * GENERATION;
-    return ahead != 0 && ahead <= UINT32_MAX / 2 ? PN_TAKE : PN_LEAVE;
+    return word & SET ? word : ((word + GENERATION) | SET) & ~PARKED;
 }
 
+struct setting {
+    struct pn_unpark unpark;
+    struct pinion_event *event;
+};
+
+static enum pn_choice choose_all(struct pn_unpark *unpark, const struct pn_park *parked,
+                                 int *outcome)
+{
+    (void)unpark, (void)parked, (void)outcome;
+    return PN_TAKE; /* whoever is parked here came before the set, which is in settle */
+}
+
+static void settle(struct pn_unpark *unpark, bool remaining)
+{
+    struct pinion_event *event = PN_CONTAINER_OF(unpark, struct setting, unpark)->event;
+    uint32_t seen = pn_load_relaxed(&event->word);
+    (void)remaining;
+    /* Release: as in pinion_event_set. */
+    while (!pn_cas_acq_rel(&event->word, &seen, as_set(seen)))
+        continue;
+}
+
+/* Where somebody is parked, it is set under the address' lock, in one step with the unparking: set
+ * before that, it could be gone, and those who are parked at its address be another event's. */
 void pinion_event_set(struct pinion_io *io, struct pinion_event *event)
 {
-    uint32_t seen = pn_load_relaxed(&event->word), next;
-    do
-        next = seen & SET ? seen : ((seen + GENERATION) | SET) & ~PARKED;
-    /* Release: what came before the set, pairs with the acquires of who waits. */
-    while (!pn_cas_acq_rel(&event->word, &seen, next));
-    if (!(seen & PARKED))
-        return;
-    struct setting setting = {.unpark = {.address = &event->word, .choose = choose_older},
-                              .generation = generation_of(next)};
+    struct setting setting = {
+        .unpark = {.address = &event->word, .choose = choose_all, .settle = settle},
+        .event = event};
+    uint32_t seen = pn_load_relaxed(&event->word);
+    while (!(seen & PARKED))
+        /* Release: what came before the set, pairs with the acquires of who waits. */
+        if (pn_cas_acq_rel(&event->word, &seen, as_set(seen)))
+            return;
     io->vtable->unpark(io, &setting.unpark);
 }
 

@@ -191,16 +191,14 @@ void within_start(struct suite *suite, struct within *within, void (*body)(struc
 
 void within_end(struct within *within)
 {
-    pinion_await(within->io, &within->future, NULL);
+    pinion_await(within->suite->io, &within->future, NULL);
     gate_fini(&within->gate);
 }
 
 static void *run_member(void *argument)
 {
     struct crew_member *member = argument;
-    struct crew *crew = member->crew;
-    struct pinion_io *io = crew->second && member->index % 2 ? crew->second : crew->suite->io;
-    crew->run(io, crew->context, member->index);
+    member->run(member->io, member->context, member->index);
     return NULL;
 }
 
@@ -221,14 +219,17 @@ void crew_start(struct suite *suite, struct crew *crew, unsigned count,
     if (!suite->of->has_parallel || !suite->of->has_concurrent)
         skip();
     crew->suite = suite;
-    crew->run = run;
-    crew->context = context;
     for (unsigned i = 0; i < count; i++) {
         struct crew_member *member = &crew->members[crew->count];
         void *pointer = member;
         const struct pinion_call call = suite_call(run_member_task, &pointer);
-        *member = (struct crew_member){
-            .crew = crew, .index = crew->count++, .is_thread = i % 3 == 1};
+        *member = (struct crew_member){.io = suite->io,
+                                       .run = run,
+                                       .context = context,
+                                       .index = crew->count++,
+                                       .is_thread = i % 3 == 1};
+        if (crew->second && member->index % 2)
+            member->io = crew->second;
         if (member->is_thread)
             assert_int_equal(pthread_create(&member->thread, NULL, run_member, member), 0);
         else if (i % 3 == 0)

@@ -138,9 +138,10 @@ void within_end(struct within *within);
 /* Several threads that run at once, with one function: in turn a parallel task, a plain thread and
  * a concurrent task. Those of odd index are given the second io, if there is one. */
 #define CREW_MAX 80
-struct crew;
 struct crew_member {
-    struct crew *crew;
+    struct pinion_io *io;
+    void (*run)(struct pinion_io *io, void *context, unsigned index);
+    void *context;
     unsigned index;
     bool is_thread;
     pthread_t thread;
@@ -149,8 +150,6 @@ struct crew_member {
 struct crew {
     struct suite *suite;
     struct pinion_io *second; /* set before the start, or NULL */
-    void (*run)(struct pinion_io *io, void *context, unsigned index);
-    void *context;
     unsigned count;
     struct crew_member members[CREW_MAX];
 };
@@ -158,7 +157,8 @@ struct crew {
 /* So many members as a test would like, or fewer where each takes a CPU as it waits. */
 unsigned crew_size(const struct suite *suite, unsigned count);
 
-/* Adds count members. A crew starts all zero. Skips the test where there is no parallel. */
+/* Adds count members, which run at once. A crew starts all zero. Skips the test where there is no
+ * parallel. */
 void crew_start(struct suite *suite, struct crew *crew, unsigned count,
                 void (*run)(struct pinion_io *io, void *context, unsigned index), void *context);
 void crew_end(struct crew *crew);

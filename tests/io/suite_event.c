@@ -163,6 +163,57 @@ static void who_waited_may_free_the_event_at_once(struct suite *suite)
     crew_end(&crew);
 }
 
+/* One event after the other at the same place; `phase` says which is there. */
+struct place {
+    struct pinion_event event;
+    int rounds;
+    _Atomic int phase, is_told;
+};
+
+static void busy_until(int64_t end)
+{
+    while (suite_now() < end)
+        continue;
+}
+
+static void set_each(struct pinion_io *io, void *context, unsigned index)
+{
+    struct place *place = context;
+    (void)index;
+    for (int i = 0; i < place->rounds; i++) {
+        suite_until(&place->phase, 2 * i + 1);
+        busy_until(suite_now() + i * 37 % 6000);
+        pinion_event_set(io, &place->event);
+        suite_until(&place->phase, 2 * i + 2);
+        busy_until(suite_now() + 10000);
+        atomic_store(&place->is_told, 1);
+        pinion_event_set(io, &place->event);
+    }
+}
+
+/* Who waits for the first leaves at a deadline, sees it set, and waits for the next in its place
+ * while the set of the first may still be looking for whom to wake. */
+static void a_set_wakes_nobody_who_waits_for_the_next_event_in_its_place(struct suite *suite)
+{
+    struct place place = {.rounds = suite->of->polls ? 100 : SUITE_ROUNDS(2000)};
+    struct crew crew = {0};
+    crew_start(suite, &crew, 1, set_each, &place);
+    for (int i = 0; i < place.rounds; i++) {
+        atomic_store(&place.is_told, 0);
+        atomic_store(&place.event.word, 0);
+        atomic_store(&place.phase, 2 * i + 1);
+        while (pinion_event_wait_until(suite->io, &place.event, suite_now() + i * 53 % 3000))
+            continue;
+        atomic_store(&place.event.word, 0);
+        atomic_store(&place.phase, 2 * i + 2);
+        EXPECT(pinion_event_wait(suite->io, &place.event) == 0);
+        EXPECT(atomic_load(&place.is_told));
+        suite_until(&place.is_told, 1);
+        EXPECT(pinion_event_wait(suite->io, &place.event) == 0);
+    }
+    crew_end(&crew);
+}
+
 static void hammer(struct pinion_io *io, void *context, unsigned index)
 {
     struct shared *shared = context;
@@ -196,6 +247,7 @@ const struct suite_test suite_tests[] = {
     SUITE_TEST(set_lets_all_through_those_that_wait_and_those_to_come),
     SUITE_TEST(set_wakes_all_who_wait_also_if_it_is_reset_right_after),
     SUITE_TEST(who_waited_may_free_the_event_at_once),
+    SUITE_TEST(a_set_wakes_nobody_who_waits_for_the_next_event_in_its_place),
     SUITE_TEST(set_and_reset_from_many_at_once_end_in_one_of_both),
     {NULL, NULL},
 };

@@ -151,7 +151,7 @@ static void request(struct within *within, int round)
 {
     suite_until(&within->reached, 1);
     suite_linger(round);
-    pinion_request_cancel(within->io, &within->future);
+    pinion_request_cancel(within->suite->io, &within->future);
 }
 
 static void a_request_ends_each_call_while_it_waits(struct suite *suite)
