@@ -134,21 +134,6 @@ static void the_child_may_exit_through_its_handlers(void **state)
     pinion_pool_destroy(pool);
 }
 
-static void the_childs_thread_may_exit(void **state)
-{
-    (void)state;
-    struct pinion_pool *pool = pool_of(3);
-    must(fib(pinion_pool_io(pool), 10) == 55);
-    const pid_t child = start_child();
-    if (child == 0) {
-        use_a_new_pool(NULL);
-        has_lost_stacks = true;
-        pthread_exit(NULL);
-    }
-    assert_int_equal(status_of(child), 0);
-    pinion_pool_destroy(pool);
-}
-
 /* ---- the parent's io ---- */
 
 static void must_refuse(void *context)
@@ -322,6 +307,30 @@ static void the_child_can_ask_about_and_destroy_the_parents_pool(void **state)
     pinion_pool_destroy(pool);
 }
 
+/* The thread has the caller's slot of a pool that is not the child's, whose lock may be held. */
+static void the_childs_thread_may_exit(void **state)
+{
+    (void)state;
+    struct pinion_pool *pool = pool_of(3);
+    must(fib(pinion_pool_io(pool), 10) == 55);
+    pthread_t asker;
+    atomic_store(&is_over, false);
+    must(pthread_create(&asker, NULL, ask, pool) == 0);
+    for (int i = 0; i < 40 / TEST_SLOW; i++) {
+        const pid_t child = start_child();
+        if (child == 0) {
+            if (i % 2)
+                use_a_new_pool(NULL);
+            has_lost_stacks = true;
+            pthread_exit(NULL);
+        }
+        must(status_of(child) == 0);
+    }
+    atomic_store(&is_over, true);
+    must(pthread_join(asker, NULL) == 0);
+    pinion_pool_destroy(pool);
+}
+
 /* ---- a pool of the child's own ---- */
 
 /* Of the signal that cancels use, in a program that does not handle it. */
@@ -336,6 +345,11 @@ static void use_the_signal(void *unused)
 {
     must_not_handle_it();
     use_a_new_pool(unused);
+    struct pinion_pool *pool = pool_of(2);
+    char *degraded = degraded_of(pool);
+    must(!strstr(degraded, "do not interrupt")); /* it is the pool's while there is one */
+    free(degraded);
+    pinion_pool_destroy(pool);
     must_not_handle_it();
 }
 
