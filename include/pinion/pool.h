@@ -60,6 +60,11 @@ struct pinion_pool_options {
 /* Makes a pool; no thread starts yet. options may be NULL: all defaults. The calling thread is the
  * pool's last CPU: it is not pinned, but the plan's caller seat is left free for it, and tasks that
  * it queues go to a queue of its own. The caller of create owns *pool.
+ * While there is a pool, it has a handler for SIGURG, by which cancels interrupt system calls; or,
+ * if the program handles or ignores that already, for the first real-time signal with which it does
+ * nothing (the report says which). The handler leaves other code alone. The pool's threads block
+ * all signals but this one and those of their own faults; a task that blocks it there is canceled
+ * before it waits in a system call, but not while.
  * Errors: -EINVAL (an option or environment variable out of range), -ENOMEM, those of
  * pinion_topology_load where it discovers the machine, and with strict those of what degraded
  * (-EPERM for a CPU that can't be pinned to, say); with pinion_error_detail(). */

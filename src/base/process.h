@@ -29,6 +29,7 @@ static inline unsigned pn_process(void)
 enum pn_fork_rank {
     PN_FORK_DEFAULT_IO,
     PN_FORK_POOLS,
+    PN_FORK_INTERRUPTS,
     PN_FORK_FUTURES,
     PN_FORK_ARENAS,
     PN_FORK_MEMORY,

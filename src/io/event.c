@@ -49,7 +49,10 @@ static int wait(struct pinion_io *io, struct pinion_event *event, const struct p
                                        .may_sleep = is_not_set,
                                        .kind = generation_of(seen)},
                               .event = event};
-    const int outcome = io->vtable->park(io, &waiting.park, how);
+    int outcome;
+    do
+        outcome = io->vtable->park(io, &waiting.park, how);
+    while (outcome == PN_WOKEN);
     return outcome < 0 ? outcome : 0;
 }
 
@@ -81,8 +84,9 @@ struct setting {
 static enum pn_choice choose_all(struct pn_unpark *unpark, const struct pn_park *parked,
                                  int *outcome)
 {
-    (void)unpark, (void)parked, (void)outcome;
-    return PN_TAKE; /* whoever is parked here came before the set, which is in settle */
+    (void)unpark, (void)parked;
+    *outcome = PN_HANDED; /* a set, not a wake that was meant for what stood here before */
+    return PN_TAKE;       /* whoever is parked here came before the set, which is in settle */
 }
 
 static void settle(struct pn_unpark *unpark, bool remaining)

@@ -41,7 +41,8 @@ struct pn_park {
 
 /* What park gives, or what unpark hands on: PN_DECLINED: it did not sleep. Above it: what the
  * unparker said. Below 0: -ETIMEDOUT, -ECANCELED. Who was unparked is told so, whatever came at the
- * same time. */
+ * same time. PN_WOKEN may be for no reason: an unpark that comes after its object is gone finds
+ * who is parked at what stands there now. PN_HANDED is given in the step that changes the word. */
 enum { PN_DECLINED, PN_WOKEN, PN_HANDED };
 
 /* Unparking: choose is called, under the address' lock, for each that is parked there in its order;

@@ -14,6 +14,7 @@
 #include "check.h"
 #include "context.h"
 #include "futex.h"
+#include "process.h"
 #include "stub.h"
 
 /* A call as its canceler sees it, on the stack of who makes it. */
@@ -178,17 +179,38 @@ void pn_interrupt_hold(void)
     (void)pthread_mutex_unlock(&holders_lock);
 }
 
-void pn_interrupt_release(void)
+static void remove_locked(void)
 {
     const struct sigaction normal = {.sa_handler = SIG_DFL};
+    const int signal = pn_exchange_relaxed(&signal_used, 0);
+    if (signal)
+        (void)replace(signal, is_ours, &normal);
+}
+
+void pn_interrupt_release(void)
+{
     (void)pthread_mutex_lock(&holders_lock);
     PN_ASSERT(holders > 0);
-    if (--holders == 0) {
-        const int signal = pn_exchange_relaxed(&signal_used, 0);
-        if (signal)
-            (void)replace(signal, is_ours, &normal);
+    if (--holders == 0)
+        remove_locked();
+    (void)pthread_mutex_unlock(&holders_lock);
+}
+
+static void before_fork(void) { (void)pthread_mutex_lock(&holders_lock); }
+
+/* Who held it in the parent does not let go of it in the child. */
+static void after_fork(bool is_child)
+{
+    if (is_child) {
+        holders = 0;
+        remove_locked();
     }
     (void)pthread_mutex_unlock(&holders_lock);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pn_fork_register(PN_FORK_INTERRUPTS, before_fork, after_fork);
 }
 
 int pn_interrupt_signal(void) { return pn_load_relaxed(&signal_used); }

@@ -5,6 +5,7 @@
  * nothing is split that nobody takes, and what the caller can't get help for it does itself. A
  * helper that starts late finds nothing, and ends.
  */
+#include <errno.h>
 #include <stdalign.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@
 #include "futex.h"
 #include "interface.h"
 #include "member.h"
+#include "modes.h"
 
 /* A part that its taker chooses is to last about so long: many times what taking one costs, and
  * what a wake costs on a virtual machine, so that the last to end keeps the others waiting for no
@@ -181,5 +183,9 @@ void pinion_parallel_for(struct pinion_io *io, size_t begin, size_t end, size_t 
     loop.is_protected = caller && caller->is_protected;
     loop.was_requested = pinion_cancel_requested(io);
     pn_store_relaxed(&loop.next, begin); /* published by the queue that has the helper */
+    const int saved = errno;
+    const struct pn_note note = pn_note_take();
     run(&loop);
+    errno = saved;
+    pn_note_recall(&note);
 }

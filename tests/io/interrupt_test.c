@@ -1,193 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * System calls that a request to cancel reaches, seen from inside. Built twice: with the stub, and
- * with -DPN_NO_STUB, where the signal is sent until it has worked.
+ * System calls that a request to cancel reaches, seen from inside: which, what else they do, and
+ * the signal's disposition.
  */
-#include "../sched/stress.h"
+#include "interrupt_support.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <linux/futex.h>
-#include <poll.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <ucontext.h>
-#include <unistd.h>
+static _Atomic uint32_t word; /* a futex */
 
-#include "cancel.h"
-#include "context.h"
-#include "interrupt.h"
-#include "stub.h"
+static _Atomic int handled;
 
-#if defined(__SANITIZE_THREAD__)
-#define UNDER_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_TSAN 1
-#endif
-#endif
-#ifndef UNDER_TSAN
-#define UNDER_TSAN 0
-#endif
-
-/* A wait that lasts so long hangs. */
-#define PATIENCE_S 60
-
-/* In threads, where cmocka's assertions can't be used. */
-#define must(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            (void)fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);   \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-static time_t seconds(void)
+static void count_handled(int signal)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
-}
-
-#define until(condition)                                                                           \
-    do {                                                                                           \
-        const time_t end_ = seconds() + PATIENCE_S;                                                \
-        while (!(condition)) {                                                                     \
-            must(seconds() <= end_);                                                               \
-            (void)sched_yield();                                                                   \
-        }                                                                                          \
-    } while (0)
-
-static void spend(unsigned pauses)
-{
-    for (unsigned i = 0; i < pauses; i++)
-        pn_pause();
-}
-
-/* ---- a thread with a task, which makes one call ---- */
-
-struct caller {
-    struct pinion_task task;
-    pthread_t thread;
-    _Atomic int tid; /* set when the call is next */
-    bool is_uncancelable, is_protected, once, has_blocked_all;
-    long number, arguments[6];
-    long result;
-    int check; /* what a cancelation point gives after it */
-    sigset_t mask;
-    bool is_pending; /* the signal, after it */
-    int error_number;
-};
-
-static void enter_task(struct pinion_task *task)
-{
-    memset(task, 0, sizeof *task);
-    pn_context()->task = task;
-}
-
-static void *call(void *argument)
-{
-    struct caller *caller = argument;
-    sigset_t all, pending;
-    pn_context()->task = &caller->task;
-    caller->task.is_protected = caller->is_protected;
-    (void)sigfillset(&all);
-    must(pthread_sigmask(caller->has_blocked_all ? SIG_BLOCK : SIG_UNBLOCK, &all, NULL) == 0);
-    errno = 77;
-    pn_store_release(&caller->tid, (int)gettid());
-    caller->result = (caller->once ? pn_syscall_once : pn_syscall)(
-        !caller->is_uncancelable, caller->number, caller->arguments);
-    caller->error_number = errno;
-    must(pthread_sigmask(SIG_SETMASK, NULL, &caller->mask) == 0);
-    must(sigpending(&pending) == 0);
-    caller->is_pending = sigismember(&pending, pn_interrupt_signal()) == 1;
-    caller->task.is_protected = false;
-    caller->check = pn_cancel_deliver(&caller->task) ? -ECANCELED : 0;
-    return NULL;
-}
-
-static void start(struct caller *caller, long number, const long arguments[6])
-{
-    caller->number = number;
-    memcpy(caller->arguments, arguments, sizeof caller->arguments);
-    start_thread(&caller->thread, call, caller);
-}
-
-/* Whether a thread sleeps in a system call: its state in /proc is S. */
-static bool sleeps(int tid)
-{
-    char path[64], line[256];
-    (void)snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
-    must(file >= 0);
-    const ssize_t length = read(file, line, sizeof line - 1);
-    must(length > 0 && close(file) == 0);
-    line[length] = '\0';
-    const char *state = strrchr(line, ')');
-    must(state && state[1] == ' ');
-    return state[2] == 'S';
-}
-
-/* Until the caller is blocked in its call, and nowhere before. */
-static void until_blocked(struct caller *caller)
-{
-    until(pn_load_acquire(&caller->tid) && sleeps(pn_load_relaxed(&caller->tid)));
-}
-
-static void end(struct caller *caller) { join_thread(caller->thread); }
-
-/* ---- what can block ---- */
-
-static int pipe_ends[2], listener, epoll, idle_socket;
-static _Atomic uint32_t word;
-
-static int set_up(void **state)
-{
-    (void)state;
-    assert_int_equal(pipe2(pipe_ends, O_CLOEXEC), 0);
-    listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const struct sockaddr any = {.sa_family = AF_UNIX};
-    assert_int_equal(bind(listener, &any, sizeof any.sa_family), 0);
-    assert_int_equal(listen(listener, 1), 0);
-    epoll = epoll_create1(EPOLL_CLOEXEC);
-    assert_true(epoll >= 0);
-    idle_socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(idle_socket, &any, sizeof any.sa_family), 0);
-    pn_interrupt_hold();
-    assert_int_not_equal(pn_interrupt_signal(), 0);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    pn_interrupt_release();
-    assert_int_equal(pn_interrupt_signal(), 0);
-    return close(pipe_ends[0]) | close(pipe_ends[1]) | close(listener) | close(epoll) |
-           close(idle_socket);
-}
-
-static void read_byte(struct caller *caller, char *byte)
-{
-    start(caller, SYS_read, PN_ARGUMENTS(pipe_ends[0], PN_ADDRESS(byte), 1));
-}
-
-static void put_byte(char byte) { must(write(pipe_ends[1], &byte, 1) == 1); }
-
-static bool pipe_is_empty(void)
-{
-    struct pollfd poller = {.fd = pipe_ends[0], .events = POLLIN};
-    return poll(&poller, 1, 0) == 0;
+    (void)signal;
+    pn_fetch_add_relaxed(&handled, 1);
 }
 
 /* ---- calls that don't block ---- */
@@ -244,20 +69,6 @@ static void a_pending_request_is_delivered_before_the_call_does_anything(void **
 
 /* ---- calls that block ---- */
 
-static void expect_canceled(long number, const long arguments[6])
-{
-    for (int round = 0; round < 4; round++) {
-        struct caller caller = {.once = round % 2 == 1, .has_blocked_all = round >= 2};
-        start(&caller, number, arguments);
-        until_blocked(&caller);
-        pn_cancel_request(&caller.task);
-        end(&caller);
-        assert_int_equal(caller.result, -ECANCELED);
-        assert_int_equal(caller.check, 0);
-        assert_int_equal(caller.error_number, 77);
-    }
-}
-
 static void a_request_ends_any_call_that_blocks(void **state)
 {
     (void)state;
@@ -284,6 +95,19 @@ static void a_request_ends_any_call_that_blocks(void **state)
     hour.tv_sec = 3600;
     expect_canceled(SYS_clock_nanosleep,
                     PN_ARGUMENTS(CLOCK_MONOTONIC, 0, PN_ADDRESS(&hour), PN_ADDRESS(&hour)));
+}
+
+static void a_request_ends_a_wait_for_a_ring(void **state)
+{
+    (void)state;
+    struct io_uring_params parameters = {0};
+    const int ring = (int)syscall(SYS_io_uring_setup, 4, &parameters);
+    if (ring < 0) {
+        print_message("io_uring is not to be had: error %d\n", errno);
+        skip();
+    }
+    expect_canceled(SYS_io_uring_enter, PN_ARGUMENTS(ring, 0, 1, IORING_ENTER_GETEVENTS));
+    assert_int_equal(close(ring), 0);
 }
 
 static void a_request_ends_a_write_and_a_connect_that_block(void **state)
@@ -370,19 +194,6 @@ static void errno_and_the_mask_stay_as_they_were(void **state)
 
 /* ---- signals of others ---- */
 
-static _Atomic int handled;
-
-static void count_handled(int signal)
-{
-    (void)signal;
-    pn_fetch_add_relaxed(&handled, 1);
-}
-
-static void handle_by(int signal, void (*handler)(int), int flags)
-{
-    struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
-    must(sigaction(signal, &action, NULL) == 0);
-}
 
 /* So many that some come in each place. */
 static void send_strays(struct caller *caller, int signal)
@@ -486,237 +297,6 @@ static void a_request_that_comes_under_a_handler_of_the_program_waits_for_it(voi
         assert_false(sigismember(&caller.mask, pn_interrupt_signal()));
     }
     handle_by(SIGUSR1, SIG_DFL, 0);
-}
-
-/* ---- a request at each instruction of the stub, by single steps ---- */
-
-#if PN_STUB && defined(__x86_64__)
-
-#define TRAP_FLAG 0x100
-
-/* The thread steps until it is at `at`; there its handler asks for a request and stays until it was
- * made, so that the signal comes when the handler returns to that instruction. */
-static struct {
-    uintptr_t at;
-    _Atomic int asked, given; /* rounds */
-    int round;
-    struct pinion_task task;
-    long result;
-    int check;
-} step;
-
-static void trap(int signal, siginfo_t *info, void *argument)
-{
-    ucontext_t *context = argument;
-    (void)signal;
-    (void)info;
-    if ((uintptr_t)context->uc_mcontext.gregs[REG_RIP] != step.at)
-        return;
-    context->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
-    pn_store_release(&step.asked, step.round);
-    while (pn_load_acquire(&step.given) < step.round)
-        (void)sched_yield();
-}
-
-static void *read_by_steps(void *byte)
-{
-    enter_task(&step.task);
-    const long *arguments = PN_ARGUMENTS(pipe_ends[0], PN_ADDRESS(byte), 1);
-    __asm__ __volatile__("pushfq; orq %0, (%%rsp); popfq" ::"i"(TRAP_FLAG) : "cc", "memory");
-    step.result = pn_syscall(true, SYS_read, arguments);
-    step.check = pn_cancel_deliver(&step.task);
-    return NULL;
-}
-
-/* Cancels where the thread comes by that address. */
-static void cancel_at(uintptr_t at, char *byte)
-{
-    pthread_t thread;
-    step.at = at;
-    step.round++;
-    *byte = 0;
-    put_byte('t');
-    start_thread(&thread, read_by_steps, byte);
-    until(pn_load_acquire(&step.asked) == step.round);
-    pn_cancel_request(&step.task);
-    pn_store_release(&step.given, step.round);
-    join_thread(thread);
-}
-
-static void a_request_at_any_instruction_cancels_before_the_call_and_not_after(void **state)
-{
-    (void)state;
-    /* The step over a system call ends one instruction after it. */
-    static const unsigned char lengths[] = {0, 1, 3, 7, 3, 2, 4, 4, 4, 4, 4, 4, 4, 2 + 7, 1};
-    struct sigaction action = {.sa_flags = SA_SIGINFO};
-    if (UNDER_TSAN)
-        skip();
-    action.sa_sigaction = trap;
-    assert_int_equal(sigaction(SIGTRAP, &action, NULL), 0);
-    uintptr_t at = (uintptr_t)pn_stub_run;
-    if (memcmp((const void *)at, "\xf3\x0f\x1e\xfa", 4) == 0)
-        at += 4; /* endbr64, where the compiler is asked for it */
-    for (size_t i = 0; i < sizeof lengths; i++) {
-        char byte;
-        at += lengths[i];
-        cancel_at(at, &byte);
-        if (at <= (uintptr_t)pn_stub_call) {
-            assert_int_equal(step.result, -ECANCELED);
-            assert_int_equal(step.check, 0);
-            assert_int_equal(byte, 0);
-            assert_int_equal(read(pipe_ends[0], &byte, 1), 1);
-        } else {
-            assert_int_equal(step.result, 1);
-            assert_int_equal(byte, 't');
-            assert_int_equal(step.check, 1);
-        }
-    }
-    assert_true(at < (uintptr_t)pn_stub_canceled && at > (uintptr_t)pn_stub_call);
-    handle_by(SIGTRAP, SIG_DFL, 0);
-}
-
-#endif
-
-/* ---- storms: a request in every place of a call ---- */
-
-/* One thread calls, another cancels; they meet at each round's begin and end. */
-static struct {
-    pthread_barrier_t begin, end;
-    struct pinion_task task;
-    int other[2]; /* a pipe of the caller's own, which pinion knows nothing of */
-    bool has_blocked;
-    uint32_t seed;
-} storm;
-
-static void storm_init(bool has_blocked)
-{
-    storm.has_blocked = has_blocked;
-    assert_int_equal(pthread_barrier_init(&storm.begin, NULL, 2), 0);
-    assert_int_equal(pthread_barrier_init(&storm.end, NULL, 2), 0);
-    assert_int_equal(pipe2(storm.other, O_CLOEXEC), 0);
-    storm.seed = 12345;
-}
-
-static void storm_fini(void)
-{
-    assert_int_equal(pthread_barrier_destroy(&storm.begin), 0);
-    assert_int_equal(pthread_barrier_destroy(&storm.end), 0);
-    assert_int_equal(close(storm.other[0]) | close(storm.other[1]), 0);
-}
-
-static void block_or_open(void)
-{
-    sigset_t one;
-    (void)sigemptyset(&one);
-    (void)sigaddset(&one, pn_interrupt_signal());
-    must(pthread_sigmask(storm.has_blocked ? SIG_BLOCK : SIG_UNBLOCK, &one, NULL) == 0);
-    if (!storm.has_blocked)
-        pn_interrupt_open_thread();
-}
-
-#define STORM ROUNDS(15000)
-
-static void *read_nothing(void *unused)
-{
-    (void)unused;
-    char byte;
-    block_or_open();
-    for (int i = 0; i < STORM; i++) {
-        enter_task(&storm.task);
-        (void)pthread_barrier_wait(&storm.begin);
-        const long result =
-            pn_syscall(true, SYS_read, PN_ARGUMENTS(pipe_ends[0], PN_ADDRESS(&byte), 1));
-        must(result == -ECANCELED);
-        must(!pn_cancel_deliver(&storm.task));
-        (void)pthread_barrier_wait(&storm.end);
-    }
-    return NULL;
-}
-
-static void no_request_is_lost_between_the_look_and_the_call(void **state)
-{
-    (void)state;
-    for (int blocked = 0; blocked < 2; blocked++) {
-        pthread_t thread;
-        storm_init(blocked);
-        start_thread(&thread, read_nothing, NULL);
-        for (int i = 0; i < STORM; i++) {
-            (void)pthread_barrier_wait(&storm.begin);
-            spend(random_next(&storm.seed) % (i % 2 ? 100 : 1000));
-            pn_cancel_request(&storm.task);
-            (void)pthread_barrier_wait(&storm.end);
-        }
-        join_thread(thread);
-        storm_fini();
-    }
-}
-
-static unsigned canceled, completed;
-
-static void take(int i, char byte) { must(byte == (char)i); }
-
-/* Reads the round's byte, by the call or, if that was canceled, by another: once, wherever the
- * request came. Then code that knows of none of this waits, and must see no signal. */
-static void *read_each_once(void *unused)
-{
-    (void)unused;
-    block_or_open();
-    for (int i = 0; i < STORM; i++) {
-        char byte;
-        enter_task(&storm.task);
-        (void)pthread_barrier_wait(&storm.begin);
-        const long *arguments = PN_ARGUMENTS(pipe_ends[0], PN_ADDRESS(&byte), 1);
-        long result = pn_syscall(true, SYS_read, arguments);
-        struct pollfd poller = {.fd = storm.other[0], .events = POLLIN};
-        must(poll(&poller, 1, -1) == 1);
-        if (result == -ECANCELED) {
-            canceled++;
-            must(!pn_cancel_deliver(&storm.task));
-            result = pn_syscall(true, SYS_read, arguments);
-        } else {
-            completed++;
-            must(pn_cancel_deliver(&storm.task)); /* it stayed pending */
-        }
-        must(result == 1);
-        take(i, byte);
-        must(read(storm.other[0], &byte, 1) == 1);
-        (void)pthread_barrier_wait(&storm.end);
-    }
-    return NULL;
-}
-
-static void a_storm_of_requests_loses_nothing_and_gives_nothing_twice(void **state)
-{
-    (void)state;
-    for (int blocked = 0; blocked < 2; blocked++) {
-        pthread_t thread;
-        storm_init(blocked);
-        canceled = completed = 0;
-        start_thread(&thread, read_each_once, NULL);
-        for (int i = 0; i < STORM; i++) {
-            const unsigned before = random_next(&storm.seed) % 500;
-            const unsigned between = random_next(&storm.seed) % 200;
-            const bool request_first = random_next(&storm.seed) % 2;
-            (void)pthread_barrier_wait(&storm.begin);
-            spend(before);
-            if (request_first)
-                pn_cancel_request(&storm.task);
-            else
-                put_byte((char)i);
-            spend(between);
-            if (request_first)
-                put_byte((char)i);
-            else
-                pn_cancel_request(&storm.task);
-            must(write(storm.other[1], "", 1) == 1);
-            (void)pthread_barrier_wait(&storm.end);
-        }
-        join_thread(thread);
-        storm_fini();
-        assert_true(pipe_is_empty());
-        assert_int_equal(canceled + completed, STORM);
-        assert_true(canceled > 0 && completed > 0);
-    }
 }
 
 /* ---- code that knows of none of this ---- */
@@ -893,6 +473,7 @@ int main(void)
         cmocka_unit_test(a_call_gives_what_the_kernel_gives),
         cmocka_unit_test(a_pending_request_is_delivered_before_the_call_does_anything),
         cmocka_unit_test(a_request_ends_any_call_that_blocks),
+        cmocka_unit_test(a_request_ends_a_wait_for_a_ring),
         cmocka_unit_test(a_request_ends_a_write_and_a_connect_that_block),
         cmocka_unit_test(a_request_ends_a_wait_for_a_lock_of_a_file),
         cmocka_unit_test(a_call_that_may_not_be_canceled_goes_on),
@@ -901,11 +482,6 @@ int main(void)
         cmocka_unit_test(a_signal_of_the_program_interrupts_only_who_asks_for_it),
         cmocka_unit_test(a_request_that_comes_under_a_handler_of_the_program_waits_for_it),
         cmocka_unit_test(a_read_of_other_code_is_not_interrupted),
-#if PN_STUB && defined(__x86_64__)
-        cmocka_unit_test(a_request_at_any_instruction_cancels_before_the_call_and_not_after),
-#endif
-        cmocka_unit_test(no_request_is_lost_between_the_look_and_the_call),
-        cmocka_unit_test(a_storm_of_requests_loses_nothing_and_gives_nothing_twice),
     };
     const struct CMUnitTest dispositions[] = {
         cmocka_unit_test(the_last_holder_restores_the_default),

@@ -215,7 +215,7 @@ static void members_that_enter_a_canceled_group_have_the_request(void **state)
 
 struct ending {
     struct pn_waiter waiter;
-    struct pinion_task *task, *other;
+    struct pinion_task *task, *other, *later;
     struct pinion_group group;
     pthread_t thread;
     _Atomic int has_left;
@@ -238,7 +238,8 @@ static bool waits_to_end(struct ending *ending)
     return waits;
 }
 
-/* Runs in the canceler, in its request. The other, which it has not come to, may go meanwhile. */
+/* Runs in the canceler, in its request. The other, which it would come to next, goes meanwhile; in
+ * its place is a task that is no member. */
 static void end_it_meanwhile(struct pn_waiter *waiter)
 {
     struct ending *ending = (struct ending *)(void *)waiter;
@@ -247,6 +248,8 @@ static void end_it_meanwhile(struct pn_waiter *waiter)
         (void)sched_yield();
     assert_int_equal(pn_load_acquire(&ending->has_left), 0);
     pn_task_end(ending->other, slab);
+    ending->later = make(NULL, 8, PN_TASK_RUNNING);
+    assert_ptr_equal(ending->later, ending->other);
 }
 
 static void a_member_that_ends_waits_for_the_canceler_that_is_at_it(void **state)
@@ -265,6 +268,8 @@ static void a_member_that_ends_waits_for_the_canceler_that_is_at_it(void **state
     assert_int_equal(pn_load_acquire(&ending.has_left), 1);
     assert_true(pn_group_renew(&ending.group)); /* asserts that it is empty */
     assert_null(ending.group.seen);
+    assert_int_equal(pn_load_relaxed(&ending.later->cancel), 0);
+    pn_task_destroy(ending.later, slab);
 }
 
 /* ---- requests that only show ---- */

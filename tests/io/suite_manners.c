@@ -29,6 +29,13 @@ static void spoil_raw(const void *context, void *result)
     (void)spoil(FE_UPWARD);
 }
 
+static void spoil_part(void *context, size_t begin, size_t end)
+{
+    (void)begin;
+    (void)end;
+    (void)spoil(*(const int *)context);
+}
+
 /* What must be the same after a call as before. */
 struct manners {
     int rounding;
@@ -93,6 +100,22 @@ static void call_all(struct suite *suite, int rounding)
     check(&manners, "blocking");
     pinion_yield(io);
     check(&manners, "yield");
+    struct pinion_group group = PINION_GROUP_INIT;
+    for (int i = 0; i < 4; i++)
+        pinion_group_async(io, &group, &call);
+    check(&manners, "group_async");
+    assert_int_equal(pinion_group_await(io, &group), 0);
+    check(&manners, "group_await");
+    pinion_group_async(io, &group, &call);
+    pinion_group_cancel(io, &group);
+    check(&manners, "group_cancel");
+    pinion_parallel_for(io, 0, 8, 1, spoil_part, &rounding);
+    check(&manners, "parallel_for");
+    struct pinion_semaphore semaphore = {0};
+    assert_int_equal(pinion_semaphore_wait_until(io, &semaphore, 0), -ETIMEDOUT);
+    check(&manners, "semaphore_wait_until");
+    assert_int_equal(pinion_sleep(io, 1000), 0);
+    check(&manners, "sleep");
 }
 
 static void calls_leave_errno_mask_and_modes_as_they_were(struct suite *suite)

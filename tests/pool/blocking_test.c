@@ -226,6 +226,28 @@ static void destroy_waits_for_a_task_that_blocks(void **state)
     }
 }
 
+PINION_TASK(void, block_loosely, (struct pinion_io *, io), (atomic_uint *, counter))
+{
+    struct gate gate = GATE_OPEN;
+    cpu_set_t before, after;
+    must(pinion_affinity_restore() == 0);
+    must(sched_getaffinity(0, sizeof before, &before) == 0);
+    must(block_at(io, &gate) == 0);
+    must(sched_getaffinity(0, sizeof after, &after) == 0);
+    must(CPU_EQUAL(&before, &after));
+    atomic_fetch_add(counter, 1);
+}
+
+static void a_thread_that_was_given_all_cpus_keeps_them(void **state)
+{
+    (void)state;
+    struct pinion_pool *pool = pool_of(2);
+    atomic_uint counter = 0;
+    block_loosely_detached(pinion_pool_io(pool), pinion_pool_io(pool), &counter);
+    wait_until(atomic_load(&counter) == 1);
+    pinion_pool_destroy(pool);
+}
+
 /* ---- several tasks on one thread ---- */
 
 PINION_TASK(int, block_twice, (struct pinion_io *, io), (struct gate *, gate))
@@ -605,6 +627,7 @@ int main(void)
         cmocka_unit_test(an_idle_reserve_thread_takes_over_before_a_thread_is_created),
         cmocka_unit_test(threads_that_stood_in_retire),
         cmocka_unit_test(destroy_waits_for_a_task_that_blocks),
+        cmocka_unit_test(a_thread_that_was_given_all_cpus_keeps_them),
         cmocka_unit_test(a_task_that_an_await_runs_may_block_too),
         cmocka_unit_test(who_calls_is_replaced_whichever_io_is_passed),
         cmocka_unit_test(an_outside_thread_and_the_caller_block_in_place),
