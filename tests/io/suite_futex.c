@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
 
 typedef PINION_ATOMIC(uint32_t) futex_word;
@@ -45,13 +46,18 @@ static void a_wake_where_nobody_waits_is_not_kept(struct suite *suite)
 
 /* ---- words ---- */
 
-#define WORDS 32
+/* So many words, of which those that are waited at lie anywhere in between. */
+#define WORDS (1 << 18)
+#define WAITERS 64
 
 struct words {
     futex_word words[WORDS];
+    unsigned places[CREW_MAX];
     _Atomic int waiting, woken;
     unsigned chain;
 };
+
+static struct words words;
 
 static void wait_while_0(struct pinion_io *io, futex_word *word)
 {
@@ -61,21 +67,21 @@ static void wait_while_0(struct pinion_io *io, futex_word *word)
 
 static void wait_at_first(struct pinion_io *io, void *context, unsigned index)
 {
-    struct words *words = context;
-    (void)index;
-    atomic_fetch_add(&words->waiting, 1);
-    wait_while_0(io, &words->words[0]);
-    atomic_fetch_add(&words->woken, 1);
-    if (words->chain)
-        pinion_futex_wake(io, &words->words[0], words->chain);
+    (void)context, (void)index;
+    atomic_fetch_add(&words.waiting, 1);
+    wait_while_0(io, &words.words[0]);
+    atomic_fetch_add(&words.woken, 1);
+    if (words.chain)
+        pinion_futex_wake(io, &words.words[0], words.chain);
 }
 
 static void wake_them(struct suite *suite, unsigned count, unsigned chain)
 {
     const unsigned waiters = crew_size(suite, 16);
-    struct words words = {.chain = chain};
     struct crew crew = {0};
-    crew_start(suite, &crew, waiters, wait_at_first, &words);
+    memset((void *)&words, 0, sizeof words);
+    words.chain = chain;
+    crew_start(suite, &crew, waiters, wait_at_first, NULL);
     suite_until(&words.waiting, (int)waiters);
     suite_linger((int)suite->of->workers);
     assert_int_equal(atomic_load(&words.woken), 0);
@@ -99,29 +105,36 @@ static void each_that_is_woken_can_wake_the_next(struct suite *suite)
 
 static void wait_at_own(struct pinion_io *io, void *context, unsigned index)
 {
-    struct words *words = context;
-    atomic_fetch_add(&words->waiting, 1);
-    wait_while_0(io, &words->words[index]);
-    atomic_fetch_add(&words->woken, 1);
+    (void)context;
+    atomic_fetch_add(&words.waiting, 1);
+    wait_while_0(io, &words.words[words.places[index]]);
+    atomic_fetch_add(&words.woken, 1);
 }
 
-/* Neighbours, of which some share whatever the words are hashed to. */
+/* So many, at places so mixed, that some share whatever words are hashed to. */
 static void a_wake_reaches_the_waiter_of_its_word_among_those_of_others(struct suite *suite)
 {
-    const int count = (int)crew_size(suite, WORDS);
-    struct words words = {0};
-    struct crew crew = {0};
-    crew_start(suite, &crew, (unsigned)count, wait_at_own, &words);
-    suite_until(&words.waiting, count);
-    suite_linger(4);
-    for (int i = 0; i < count; i++) {
-        const int which = i * 7 % count; /* in another order than they came */
-        assert_true(atomic_load(&words.woken) <= i);
-        atomic_store(&words.words[which], 1);
-        pinion_futex_wake(suite->io, &words.words[which], 1);
-        suite_until(&words.woken, i + 1);
+    const int count = (int)crew_size(suite, WAITERS);
+    for (uint32_t seed = 1; seed < 5; seed++) {
+        struct crew crew = {0};
+        uint32_t state = seed;
+        memset((void *)&words, 0, sizeof words);
+        for (int i = 0; i < count; i++) /* each in a part of its own */
+            words.places[i] = (unsigned)i * (WORDS / WAITERS) +
+                              suite_random(&state) % (WORDS / WAITERS);
+        crew_start(suite, &crew, (unsigned)count, wait_at_own, NULL);
+        suite_until(&words.waiting, count);
+        suite_linger(4);
+        for (int i = 0; i < count; i++) {
+            /* In another order than they came. */
+            futex_word *word = &words.words[words.places[i * 7 % count]];
+            assert_true(atomic_load(&words.woken) <= i);
+            atomic_store(word, 1);
+            pinion_futex_wake(suite->io, word, 1);
+            suite_until(&words.woken, i + 1);
+        }
+        crew_end(&crew);
     }
-    crew_end(&crew);
 }
 
 /* ---- the comparison and the wait are one step ---- */
@@ -188,14 +201,14 @@ static void wait_for_ever(struct within *within)
 /* The one in the middle is canceled, then the first, then the last; who is left is woken still. */
 static void who_is_canceled_leaves_the_others_in_their_places(struct suite *suite)
 {
-    struct words words = {0};
     struct within within[3];
     struct crew crew = {0};
+    memset((void *)&words, 0, sizeof words);
     for (int i = 0; i < 3; i++) {
         within_start(suite, &within[i], wait_for_ever, &words.words[0], false);
         suite_until(&within[i].reached, 1);
         suite_linger(3);
-        crew_start(suite, &crew, 1, wait_at_first, &words);
+        crew_start(suite, &crew, 1, wait_at_first, NULL);
         suite_until(&words.waiting, i + 1);
         suite_linger(3);
     }

@@ -228,6 +228,62 @@ static void another_may_unlock(struct suite *suite)
     crew_end(&crew);
 }
 
+/* ---- who was woken, and gives up ---- */
+
+static void lock_or_be_canceled(struct within *within)
+{
+    struct shared *shared = within->extra;
+    atomic_store(&within->reached, 1);
+    const int error = pinion_mutex_lock(within->io, &shared->mutex);
+    EXPECT(error == 0 || error == -ECANCELED);
+    if (!error)
+        pinion_mutex_unlock(within->io, &shared->mutex);
+}
+
+static void lock_each(struct pinion_io *io, void *context, unsigned index)
+{
+    struct shared *shared = context;
+    (void)index;
+    for (int i = 0; i < shared->rounds; i++) {
+        suite_until(&shared->readers, i + 1);
+        atomic_store(&shared->writers, i + 1);
+        EXPECT(pinion_mutex_lock_until(io, &shared->mutex,
+                                       suite_now() + INT64_C(60000000000)) == 0);
+        pinion_mutex_unlock(io, &shared->mutex);
+        atomic_store(&shared->refused, i + 1);
+    }
+}
+
+/* The first of two that wait is woken, finds that another was faster, and is canceled: it must see
+ * to it that the second is woken in its place. */
+static void who_was_woken_and_gives_up_wakes_the_next(struct suite *suite)
+{
+    struct shared shared = {.rounds = suite->of->polls ? 50 : SUITE_ROUNDS(1500)};
+    struct crew crew = {0};
+    crew_start(suite, &crew, 1, lock_each, &shared);
+    for (int i = 0; i < shared.rounds; i++) {
+        struct within first;
+        const int64_t moment = i * 29 % 4000;
+        take_mutex(suite->io, &shared.mutex, 1);
+        within_start(suite, &first, lock_or_be_canceled, &shared, false);
+        suite_until(&first.reached, 1);
+        suite_linger(i % 3);
+        atomic_store(&shared.readers, i + 1); /* now the second */
+        suite_until(&shared.writers, i + 1);
+        suite_linger(1 + i % 3);
+        pinion_mutex_unlock(suite->io, &shared.mutex);
+        const bool is_first = pinion_mutex_try_lock(&shared.mutex);
+        pinion_request_cancel(suite->io, &first.future);
+        for (const int64_t end = suite_now() + moment; suite_now() < end;)
+            continue;
+        if (is_first)
+            pinion_mutex_unlock(suite->io, &shared.mutex);
+        within_end(&first);
+        suite_until(&shared.refused, i + 1);
+    }
+    crew_end(&crew);
+}
+
 /* ---- the phases of a rwlock ---- */
 
 static void read_together(struct pinion_io *io, void *context, unsigned index)
@@ -434,6 +490,7 @@ const struct suite_test suite_tests[] = {
     SUITE_TEST(tasks_and_threads_of_two_ios_exclude_each_other),
     SUITE_TEST(readers_and_writers_of_two_ios_exclude_each_other),
     SUITE_TEST(another_may_unlock),
+    SUITE_TEST(who_was_woken_and_gives_up_wakes_the_next),
     SUITE_TEST(all_readers_that_wait_are_let_in_together),
     SUITE_TEST(a_reader_that_comes_while_a_writer_waits_waits_for_it),
     SUITE_TEST(a_writer_that_gives_up_lets_in_who_waits_behind_it),

@@ -413,6 +413,8 @@ static void after_a_close_put_is_refused_and_get_empties_the_queue(struct suite 
                          -EPIPE);
         pinion_queue_close(suite->io, &bytes.queue);
     }
+    assert_int_equal(pinion_queue_put(suite->io, &bytes.queue, NULL, 0, 0), -EPIPE);
+    assert_int_equal(pinion_queue_get(suite->io, &bytes.queue, NULL, 0, 0), 0);
     expect_get(suite, &bytes, 1, 1, "b");
     char items[8] = {0}; /* less than min, since no more will come */
     assert_int_equal(pinion_queue_get(suite->io, &bytes.queue, items, 8, 5), 2);
