@@ -6,12 +6,12 @@
  * Tested elsewhere: B.3 is documentation. B.12 and B.26 (a failed spawn counts up capacity; is told
  * as another error) need injected failures, B.14 and B.15 (surplus threads stay; threads start
  * while others are idle) the capacity rule: tests/pool. B.22 (an order too weak in the finisher)
- * shows under ThreadSanitizer in the suite's select_races_the_ends_of_its_tasks. B.4 to B.8, B.28 and
- * B.20 as far as they are about queues, mutexes and conditions: defects_waiting_test.c. B.18 and
- * B.19 (signals that interrupt system calls), B.29 (the signal's disposition):
- * tests/pool/interrupt_test.c and manners_test.c. Cannot be: B.2 (a public function that never
- * compiled) as long as anything is tested; B.25 (a CPU count that is an error): cpu_count is a
- * number of at least 1.
+ * shows under ThreadSanitizer in the suite's select_races_the_ends_of_its_tasks. B.4 to B.8, and
+ * B.20 and B.28 as far as they are about queues, mutexes and conditions: defects_waiting_test.c.
+ * B.18 and B.19 (signals that interrupt system calls): interrupt_test.c; B.29 (the signal's
+ * disposition): tests/pool/interrupt_test.c. Cannot be: B.2 (a public function that never compiled)
+ * as long as anything is tested; B.25 (a CPU count that is an error): cpu_count is a number of at
+ * least 1.
  */
 #include <errno.h>
 #include <sched.h>

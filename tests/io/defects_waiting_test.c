@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * As defects_test.c: defects of the original design's queues, mutexes and conditions, each as a test
- * that fails where pinion has it too. More of the same, on every implementation, is in the suite.
+ * As defects_test.c: defects of the original design's queues, mutexes and conditions, each as a
+ * test that fails where pinion has it too. More of the same, on every implementation, is in the
+ * suite.
  */
 #include <errno.h>
 #include <sched.h>

@@ -247,6 +247,9 @@ static void the_uncancelable_twin_is_not_interrupted(struct suite *suite)
 
 /* ---- a request, a deadline and a wake at the same time ---- */
 
+/* How many races there are: each takes longer where who waits takes a CPU. */
+static int races(const struct suite *suite) { return suite->of->polls ? 2 : SUITE_ROUNDS(10); }
+
 struct opener {
     pthread_t thread;
     struct within *within;
@@ -285,7 +288,7 @@ static void request_and_open(struct within *within, int round)
 
 static void a_wake_that_races_a_request_is_taken_or_left_and_never_lost(struct suite *suite)
 {
-    for (int i = 0; i < SUITE_ROUNDS(8); i++)
+    for (int i = 0; i < races(suite); i++)
         for_each(suite, false, call_in_race, request_and_open);
 }
 
@@ -306,7 +309,7 @@ static void call_near_the_deadline(struct within *within)
 
 static void a_wake_that_races_a_deadline_is_taken_or_left_and_never_lost(struct suite *suite)
 {
-    for (int i = 0; i < SUITE_ROUNDS(8); i++)
+    for (int i = 0; i < races(suite); i++)
         for_each(suite, false, call_near_the_deadline, open_from_without);
 }
 
