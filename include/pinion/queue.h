@@ -43,7 +43,8 @@ struct pinion_queue {
 /* Makes an empty queue of capacity items of item_size bytes each (at least 1) in storage, which is
  * borrowed as long as the queue is used, has item_size * capacity bytes and any alignment. capacity
  * 0, with storage NULL, is a rendezvous: each item is handed from a put to a get that are there at
- * the same time. There is nothing to destroy. */
+ * the same time. There is nothing to destroy; but a put may still be at the queue when its item was
+ * taken already: free the queue when the calls have returned. */
 PINION_API void pinion_queue_init(struct pinion_queue *queue, void *storage, size_t item_size,
                                   size_t capacity);
 

@@ -25,6 +25,7 @@
 
 #include "check.h"
 #include "detail.h"
+#include "futex.h"
 #include "mutex.h"
 
 #define CLOSED     UINT64_C(1)
@@ -238,21 +239,37 @@ static bool is_closed(const struct pinion_queue *queue)
     return pn_load_relaxed(&queue->put.position) & CLOSED;
 }
 
-/* The turn of the move's side. min 0 doesn't wait for it. */
+/* A poll does not wait for the other side, nor for one of its own side that does; for one that is
+ * just moving items it does, so long at the most. */
+#define POLL_NS INT64_C(100000)
+
+static bool is_poll(const struct pn_move *move, const struct pn_how *how)
+{
+    return move->min == 0 || (how->deadline != INT64_MAX && how->deadline <= pn_now());
+}
+
+/* The turn of the move's side. -EBUSY: a poll, and another has it. */
 static int take_turn(struct pinion_io *io, struct pn_move *move, const struct pn_how *how)
 {
-    struct pinion_mutex *turn = &side_of(move)->turn;
-    if (pinion_mutex_try_lock(turn))
+    struct pinion_queue_side *side = side_of(move);
+    if (pinion_mutex_try_lock(&side->turn))
         return 0;
-    return move->min ? pn_mutex_wait(io, turn, how) : -EAGAIN;
+    if (!is_poll(move, how))
+        return pn_mutex_wait(io, &side->turn, how);
+    /* Relaxed: where it is not seen, the wait ends soon. */
+    if (pn_load_relaxed(&side->wanted) || move->queue->capacity == 0)
+        return -EBUSY;
+    return pn_mutex_wait(io, &side->turn, PN_UNCANCELABLE(pn_now() + POLL_NS)) ? -EBUSY : 0;
 }
 
 /* In a turn. */
 static ssize_t move_in_turn(struct pinion_io *io, struct pn_move *move, const struct pn_how *how)
 {
     int error = take_turn(io, move, how);
-    if (error == -EAGAIN)
-        return is_closed(move->queue) && move->is_put ? -EPIPE : 0;
+    if (error == -EBUSY && move->is_put && is_closed(move->queue))
+        return -EPIPE;
+    if (error == -EBUSY)
+        return move->min ? -ETIMEDOUT : 0;
     if (error)
         return error;
     error = move->queue->capacity ? move_all(io, move, how) : pn_rendezvous_move(io, move, how);
