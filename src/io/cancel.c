@@ -24,22 +24,6 @@ void pn_cancel_request(struct pinion_task *task)
     pn_waiter_signal(waiter, PN_WAITER_CANCELED);
 }
 
-struct pinion_task *pn_cancel_target(void)
-{
-    struct pinion_task *task = pn_context()->task;
-    return task && !task->is_protected ? task : NULL;
-}
-
-bool pn_cancel_deliver(struct pinion_task *task)
-{
-    /* A plain look first: cancelation points are many, requests few. */
-    if (!task || !(pn_load_relaxed(&task->cancel) & PN_CANCEL_ARMED))
-        return false;
-    /* Acquire: pairs with pn_cancel_request, as in pinion_cancel_requested. */
-    pn_fetch_and_acq_rel(&task->cancel, ~PN_CANCEL_ARMED);
-    return true;
-}
-
 bool pn_cancel_enter(struct pinion_task *task, struct pn_waiter *waiter)
 {
     uintptr_t seen = pn_load_relaxed(&task->cancel);

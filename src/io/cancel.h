@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdbool.h>
 
+#include "check.h"
+#include "context.h"
 #include "interface.h"
 #include "task.h"
 
@@ -17,11 +19,23 @@ void pn_cancel_request(struct pinion_task *task);
 
 /* The task that runs here if a request can reach it: not outside tasks, nor while it is
  * protected. */
-struct pinion_task *pn_cancel_target(void);
+static inline struct pinion_task *pn_cancel_target(void)
+{
+    struct pinion_task *task = pn_context()->task;
+    return task && !task->is_protected ? task : NULL;
+}
 
 /* Delivers a pending request: true once, the cancelation point gives -ECANCELED. task may be
  * NULL. */
-bool pn_cancel_deliver(struct pinion_task *task);
+static inline bool pn_cancel_deliver(struct pinion_task *task)
+{
+    /* A plain look first: cancelation points are many, requests few. */
+    if (!task || PN_LIKELY(!(pn_load_relaxed(&task->cancel) & PN_CANCEL_ARMED)))
+        return false;
+    /* Acquire: pairs with pn_cancel_request, as in pinion_cancel_requested. */
+    pn_fetch_and_acq_rel(&task->cancel, ~PN_CANCEL_ARMED);
+    return true;
+}
 
 /* What every waiting call does first: 0, or -ECANCELED where that is due, or why the io can't wait
  * (pn_io_refusal). */

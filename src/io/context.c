@@ -3,10 +3,6 @@
 
 #include "task.h"
 
-/* initial-exec: a direct access instead of a call, and few enough bytes for a library that is
- * loaded late. */
-static _Thread_local __attribute__((tls_model("initial-exec"))) struct pn_context here;
+_Thread_local struct pn_context pn_context_of_thread;
 
-struct pn_context *pn_context(void) { return &here; }
-
-void **pn_context_local(void) { return here.task ? &here.task->local : &here.local; }
+void **pn_context_local(void) { return pn_context()->task ? &pn_context()->task->local : &pn_context()->local; }

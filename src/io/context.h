@@ -13,8 +13,13 @@ struct pn_context {
     void *local;              /* pinion_task_local outside tasks */
 };
 
+/* initial-exec: a direct access instead of a call, and few enough bytes for a library that is
+ * loaded late. */
+extern _Thread_local __attribute__((tls_model("initial-exec"), visibility("hidden")))
+struct pn_context pn_context_of_thread;
+
 /* The calling thread's or fiber's. */
-struct pn_context *pn_context(void);
+static inline struct pn_context *pn_context(void) { return &pn_context_of_thread; }
 
 /* Where the task's (or outside tasks the thread's) one pointer is. */
 void **pn_context_local(void);
