@@ -27,9 +27,10 @@ enum { WANTS_A_WAKE, WANTS_THE_LOCK };
 
 #define HAND_OVER_NS INT64_C(1000000)
 
-/* A lock seen held is looked at so many times before its waiter parks, with nobody parked there:
- * about a microsecond, in which most critical sections end. */
-#define LOOKS 64
+/* A lock seen held, with nobody parked there, is looked at so many times before its waiter parks,
+ * each time after twice as long: about a microsecond in all, in which most critical sections end,
+ * and the fewer looks the less they disturb who holds it. */
+#define LOOKS 6
 
 struct locker {
     struct pn_park park;
@@ -144,8 +145,8 @@ int pn_mutex_wait(struct pinion_io *io, struct pinion_mutex *mutex, const struct
         if (take(mutex, &locker, &seen))
             return 0;
         if (looks > 0 && !(seen & PARKED)) {
-            looks--;
-            pn_pause();
+            for (int pauses = 1 << (LOOKS - looks--); pauses; pauses--)
+                pn_pause();
             continue;
         }
         note_lost(&locker);
