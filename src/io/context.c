@@ -5,4 +5,8 @@
 
 _Thread_local struct pn_context pn_context_of_thread;
 
-void **pn_context_local(void) { return pn_context()->task ? &pn_context()->task->local : &pn_context()->local; }
+void **pn_context_local(void)
+{
+    struct pn_context *here = pn_context();
+    return here->task ? &here->task->local : &here->local;
+}
