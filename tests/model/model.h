@@ -14,6 +14,7 @@
 #define _Noreturn
 #define _Static_assert static_assert
 #define _Thread_local  thread_local
+#define alignas(bytes) __attribute__((aligned(bytes))) /* C allows it after static */
 
 /* Of src/base/check.h. */
 [[noreturn]] inline void pn_check_failed(const char *expression, const char *file, int line)
