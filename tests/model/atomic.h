@@ -117,30 +117,70 @@ inline void model_free(void *memory, rl::debug_info_param info)
 #define calloc(count, bytes) model_malloc((count) * (bytes), RL_INFO)
 #define free(memory)         model_free((memory), RL_INFO)
 
+/* A weakened order, by the argument file:first-last:order of a model: for accesses in those lines.
+ * A mutant that a model does not notice tells what the model does not see (mutate.py). */
+struct model_mutant {
+    const char *file;
+    unsigned first, last;
+    rl::memory_order order;
+    bool is_reached;
+};
+inline struct model_mutant model_mutant;
+
+inline rl::memory_order model_order(rl::memory_order order, rl::debug_info_param info)
+{
+    if (info.line_ < model_mutant.first || info.line_ > model_mutant.last)
+        return order;
+    const size_t size = strlen(info.file_), end = strlen(model_mutant.file);
+    if (size < end || strcmp(info.file_ + size - end, model_mutant.file) != 0)
+        return order;
+    model_mutant.is_reached = true;
+    return model_mutant.order;
+}
+
+/* The order of a compare-and-swap that fails. */
+inline rl::memory_order model_failure(rl::memory_order order)
+{
+    switch (order) {
+    case rl::mo_seq_cst: return rl::mo_seq_cst;
+    case rl::mo_acq_rel:
+    case rl::mo_acquire: return rl::mo_acquire;
+    default: return rl::mo_relaxed;
+    }
+}
+
 template <typename T> T model_load(const model_atomic<T> *p, rl::memory_order order,
                                    rl::debug_info_param info)
 {
-    return p->get(info).load(order, info);
+    return p->get(info).load(model_order(order, info), info);
 }
 
 template <typename T, typename V> void model_store(model_atomic<T> *p, V v, rl::memory_order order,
                                                    rl::debug_info_param info)
 {
-    p->get(info).store((T)v, order, info);
+    p->get(info).store((T)v, model_order(order, info), info);
 }
 
 template <rl::rmw_type_e type, typename T, typename V>
 T model_rmw(model_atomic<T> *p, V v, rl::memory_order order, rl::debug_info_param info)
 {
-    return p->get(info).rmw(rl::rmw_type_t<type>(), (T)v, order, info);
+    rl::rmw_type_t<type> kind;
+    return p->get(info).rmw(kind, (T)v, model_order(order, info), info);
 }
 
-template <typename T, typename V>
-bool model_cas(model_atomic<T> *p, T *expected, V v, rl::memory_order order,
-               rl::memory_order failure, rl::debug_info_param info)
+template <typename T, typename V> bool model_cas(model_atomic<T> *p, T *expected, V v,
+                                                 rl::memory_order order, rl::debug_info_param info)
 {
     rl::bool_t<false> strong;
+    order = model_order(order, info);
+    const rl::memory_order failure = model_failure(order);
     return p->get(info).compare_exchange(strong, *expected, (T)v, order, failure, info);
+}
+
+inline void model_fence(rl::debug_info_param info)
+{
+    if (model_order(rl::mo_seq_cst, info) == rl::mo_seq_cst)
+        rl::atomic_thread_fence(rl::mo_seq_cst, info);
 }
 
 #define pn_load_relaxed(p) model_load((p), rl::mo_relaxed, RL_INFO)
@@ -151,44 +191,31 @@ bool model_cas(model_atomic<T> *p, T *expected, V v, rl::memory_order order,
 #define pn_store_release(p, v) model_store((p), (v), rl::mo_release, RL_INFO)
 #define pn_store_seq_cst(p, v) model_store((p), (v), rl::mo_seq_cst, RL_INFO)
 
-/* All orders, also those that no shipped file uses: its mutants do (mutate.py). */
 #define MODEL_RMW(type, p, v, order)                                                               \
     model_rmw<rl::rmw_type_##type>((p), (v), rl::mo_##order, RL_INFO)
-#define pn_exchange_relaxed(p, v) MODEL_RMW(swap, p, v, relaxed)
-#define pn_exchange_acquire(p, v) MODEL_RMW(swap, p, v, acquire)
-#define pn_exchange_release(p, v) MODEL_RMW(swap, p, v, release)
-#define pn_exchange_acq_rel(p, v) MODEL_RMW(swap, p, v, acq_rel)
-#define pn_exchange_seq_cst(p, v) MODEL_RMW(swap, p, v, seq_cst)
+#define pn_exchange_relaxed(p, v)  MODEL_RMW(swap, p, v, relaxed)
+#define pn_exchange_acquire(p, v)  MODEL_RMW(swap, p, v, acquire)
+#define pn_exchange_acq_rel(p, v)  MODEL_RMW(swap, p, v, acq_rel)
+#define pn_exchange_seq_cst(p, v)  MODEL_RMW(swap, p, v, seq_cst)
 #define pn_fetch_add_relaxed(p, v) MODEL_RMW(add, p, v, relaxed)
-#define pn_fetch_add_acquire(p, v) MODEL_RMW(add, p, v, acquire)
-#define pn_fetch_add_release(p, v) MODEL_RMW(add, p, v, release)
 #define pn_fetch_add_acq_rel(p, v) MODEL_RMW(add, p, v, acq_rel)
 #define pn_fetch_add_seq_cst(p, v) MODEL_RMW(add, p, v, seq_cst)
 #define pn_fetch_sub_relaxed(p, v) MODEL_RMW(sub, p, v, relaxed)
-#define pn_fetch_sub_acquire(p, v) MODEL_RMW(sub, p, v, acquire)
-#define pn_fetch_sub_release(p, v) MODEL_RMW(sub, p, v, release)
-#define pn_fetch_sub_acq_rel(p, v) MODEL_RMW(sub, p, v, acq_rel)
 #define pn_fetch_sub_seq_cst(p, v) MODEL_RMW(sub, p, v, seq_cst)
-#define pn_fetch_or_relaxed(p, v) MODEL_RMW(or, p, v, relaxed)
-#define pn_fetch_or_acquire(p, v) MODEL_RMW(or, p, v, acquire)
-#define pn_fetch_or_release(p, v) MODEL_RMW(or, p, v, release)
-#define pn_fetch_or_acq_rel(p, v) MODEL_RMW(or, p, v, acq_rel)
-#define pn_fetch_or_seq_cst(p, v) MODEL_RMW(or, p, v, seq_cst)
-#define pn_fetch_and_relaxed(p, v) MODEL_RMW(and, p, v, relaxed)
-#define pn_fetch_and_acquire(p, v) MODEL_RMW(and, p, v, acquire)
-#define pn_fetch_and_release(p, v) MODEL_RMW(and, p, v, release)
+#define pn_fetch_sub_acq_rel(p, v) MODEL_RMW(sub, p, v, acq_rel)
+#define pn_fetch_or_relaxed(p, v)  MODEL_RMW(or, p, v, relaxed)
+#define pn_fetch_or_acq_rel(p, v)  MODEL_RMW(or, p, v, acq_rel)
+#define pn_fetch_or_seq_cst(p, v)  MODEL_RMW(or, p, v, seq_cst)
 #define pn_fetch_and_acq_rel(p, v) MODEL_RMW(and, p, v, acq_rel)
 #define pn_fetch_and_seq_cst(p, v) MODEL_RMW(and, p, v, seq_cst)
 
-#define MODEL_CAS(p, expected, v, order, failure)                                                  \
-    model_cas((p), (expected), (v), rl::mo_##order, rl::mo_##failure, RL_INFO)
-#define pn_cas_relaxed(p, expected, v) MODEL_CAS(p, expected, v, relaxed, relaxed)
-#define pn_cas_acquire(p, expected, v) MODEL_CAS(p, expected, v, acquire, acquire)
-#define pn_cas_release(p, expected, v) MODEL_CAS(p, expected, v, release, relaxed)
-#define pn_cas_acq_rel(p, expected, v) MODEL_CAS(p, expected, v, acq_rel, acquire)
-#define pn_cas_seq_cst(p, expected, v) MODEL_CAS(p, expected, v, seq_cst, seq_cst)
+#define MODEL_CAS(p, expected, v, order) model_cas((p), (expected), (v), rl::mo_##order, RL_INFO)
+#define pn_cas_relaxed(p, expected, v) MODEL_CAS(p, expected, v, relaxed)
+#define pn_cas_acquire(p, expected, v) MODEL_CAS(p, expected, v, acquire)
+#define pn_cas_acq_rel(p, expected, v) MODEL_CAS(p, expected, v, acq_rel)
+#define pn_cas_seq_cst(p, expected, v) MODEL_CAS(p, expected, v, seq_cst)
 
-#define pn_fence_seq_cst() rl::atomic_thread_fence(rl::mo_seq_cst, RL_INFO)
+#define pn_fence_seq_cst() model_fence(RL_INFO)
 #define pn_count(p, n)     pn_store_relaxed((p), pn_load_relaxed(p) + (n))
 
 /* Who spins lets others run. */

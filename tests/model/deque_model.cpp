@@ -131,11 +131,14 @@ struct full : deque_model<full, 1, 2> {
     }
 };
 
-int main()
+static bool run()
 {
-    return model_all<last_entry>(3) && model_all<growth>(3) && model_all<full>(3) &&
-                   model_random<last_entry>(100000) && model_random<growth>(100000) &&
-                   model_random<thieves>(200000)
-               ? 0
-               : 1;
+    return model_all<last_entry>(3) &&
+           model_all<growth>(3) &&
+           model_all<full>(3) &&
+           model_random<last_entry>(100000) &&
+           model_random<growth>(100000) &&
+           model_random<thieves>(200000);
 }
+
+int main(int count, char **arguments) { return model_main(count, arguments, run); }

@@ -113,10 +113,12 @@ struct one_worker : idle_model<one_worker, 1, 1> {};
 struct two_tasks : idle_model<two_tasks, 1, 2> {};
 struct two_workers : idle_model<two_workers, 2, 2> {};
 
-int main()
+static bool run()
 {
-    return model_all<one_worker>(4) && model_all<two_tasks>(3) &&
-                   model_random<two_tasks>(100000) && model_random<two_workers>(100000)
-               ? 0
-               : 1;
+    return model_all<one_worker>(4) &&
+           model_all<two_tasks>(3) &&
+           model_random<two_tasks>(100000) &&
+           model_random<two_workers>(100000);
 }
+
+int main(int count, char **arguments) { return model_main(count, arguments, run); }

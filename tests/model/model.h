@@ -6,6 +6,7 @@
 #ifndef MODEL_H
 #define MODEL_H
 
+#include <cstdio>
 #include <iostream>
 #include <sstream>
 
@@ -62,6 +63,27 @@ template <typename T> bool model_all(unsigned preemptions)
     params.search_type = rl::fair_context_bound_scheduler_type;
     params.context_bound = preemptions;
     return rl::simulate<T>(params);
+}
+
+/* What main returns: 0 if all held, 1 if not, 3 if the mutant asked for was never reached. */
+inline int model_main(int count, char **arguments, bool (*run)())
+{
+    static const char *const orders[] = {"relaxed", "acquire", "release", "acq_rel"};
+    static const rl::memory_order values[] = {rl::mo_relaxed, rl::mo_acquire, rl::mo_release,
+                                              rl::mo_acq_rel};
+    static char file[64], order[16];
+    if (count > 1) {
+        if (sscanf(arguments[1], "%63[^:]:%u-%u:%15s", file, &model_mutant.first,
+                   &model_mutant.last, order) != 4)
+            return 2;
+        model_mutant.file = file;
+        for (int i = 0; i < 4; i++)
+            if (strcmp(order, orders[i]) == 0)
+                model_mutant.order = values[i];
+    }
+    if (!run())
+        return 1;
+    return model_mutant.file && !model_mutant.is_reached ? 3 : 0;
 }
 
 #endif

@@ -153,13 +153,18 @@ struct given_up : waiter_model<given_up, 1> {
     }
 };
 
-int main()
+static bool run()
 {
-    return model_all<one_signal>(3) && model_all<polling>(3) && model_all<given_up>(3) &&
-                   model_all<two_signals>(2) && model_all<canceled>(2) &&
-                   model_random<one_signal>(100000) && model_random<spinning>(50000) &&
-                   model_random<two_signals>(100000) && model_random<canceled>(100000) &&
-                   model_random<given_up>(100000)
-               ? 0
-               : 1;
+    return model_all<one_signal>(3) &&
+           model_all<polling>(3) &&
+           model_all<given_up>(3) &&
+           model_all<two_signals>(2) &&
+           model_all<canceled>(2) &&
+           model_random<one_signal>(100000) &&
+           model_random<spinning>(50000) &&
+           model_random<two_signals>(100000) &&
+           model_random<canceled>(100000) &&
+           model_random<given_up>(100000);
 }
+
+int main(int count, char **arguments) { return model_main(count, arguments, run); }
