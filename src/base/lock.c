@@ -11,7 +11,7 @@ enum { FREE, HELD, CONTENDED };
 /* Some microseconds: longer than the lock is held by a thread that is not preempted. */
 #define SPINS 100
 
-void pn_lock(_Atomic uint32_t *lock)
+void pn_lock(_Atomic(uint32_t) *lock)
 {
     for (unsigned i = 0; i < SPINS; i++) {
         uint32_t seen = pn_load_relaxed(lock);
@@ -27,7 +27,7 @@ void pn_lock(_Atomic uint32_t *lock)
         (void)pn_futex_wait(lock, CONTENDED, INT64_MAX);
 }
 
-void pn_unlock(_Atomic uint32_t *lock)
+void pn_unlock(_Atomic(uint32_t) *lock)
 {
     /* Release: what was done under the lock, pairs with the acquires in pn_lock. (And it takes in
      * nothing that matters: acquire comes with the exchange.) */

@@ -54,6 +54,12 @@ template <typename T> struct model_atomic {
     mutable model_cell<T> *cell = nullptr;
     mutable uintptr_t epoch = 0;
 
+    ~model_atomic()
+    {
+        if (epoch == model_epoch)
+            cell->is_gone = true;
+    }
+
     rl::generic_atomic<T, true> &get(rl::debug_info_param info) const
     {
         if (epoch != model_epoch) {
@@ -70,6 +76,10 @@ template <typename T> struct model_atomic {
 };
 
 #define _Atomic(T) model_atomic<T>
+
+/* Of public structs: instead of include/pinion/atomic.h. */
+#define PINION_ATOMIC_H
+#define PINION_ATOMIC(T) model_atomic<T>
 
 /* Nobody may touch the atomics in these bytes any more. */
 inline void model_leave(const void *start, size_t bytes)

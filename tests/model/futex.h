@@ -57,7 +57,11 @@ inline void model_futex_wake(const _Atomic(uint32_t) *address, int count, rl::de
     model_futex_wait((address), (expected), (deadline), RL_INFO)
 #define pn_futex_wake(address, count) model_futex_wake((address), (count), RL_INFO)
 
-/* A clock that stands: what waits for it times out by chance. */
-static inline int64_t pn_now(void) { return 0; }
+/* A clock that goes on by a little or by 2 ms. Who sleeps until a deadline times out by chance. */
+inline int64_t model_clock;
+static inline int64_t pn_now(void)
+{
+    return model_clock += rl::ctx().rand(2, rl::sched_type_user) ? 2000000 : 1;
+}
 
 #endif

@@ -13,7 +13,7 @@
 #include "atomic.h"
 
 #define _Noreturn
-#define _Static_assert static_assert
+#define _Static_assert(...)                            /* of sizes: an atomic is larger here */
 #define _Thread_local  thread_local
 #define alignas(bytes) __attribute__((aligned(bytes))) /* C allows it after static */
 

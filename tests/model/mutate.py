@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MODELS = {
     'deque': ['src/sched/deque.c'],
     'waiter': ['src/io/waiter.c', 'src/io/waiter.h'],
+    'mutex': ['src/io/mutex.c', 'src/io/mutex.h', 'src/sched/parking.c', 'src/base/lock.c',
+              'src/io/waiter.c'],
     'idle': ['src/sched/idle.c', 'src/sched/idle.h', 'src/sched/deque.c', 'src/sched/deque.h'],
 }
 
@@ -35,8 +37,8 @@ WEAKER = {
                'acquire': ['relaxed'], 'release': ['relaxed']},
     'fence': {'seq_cst': ['relaxed']},
 }
-ACCESS = re.compile(r'pn_(load|store|exchange|cas|fence|fetch_\w+?)_(acquire|release|acq_rel|seq_cst)'
-                    r'\(')
+ACCESS = re.compile(r'pn_(load|store|exchange|cas|fence|fetch_\w+?)_'
+                    r'(acquire|release|acq_rel|seq_cst)\(')
 FUNCTION = re.compile(r'^[a-z].*?(\w+)\(')
 
 

@@ -13,7 +13,7 @@
 
 #include "waiter.c"
 
-#define DEADLINE 1 /* any that is not "never": the model's clock stands */
+#define DEADLINE 1 /* any that is not "never" */
 
 /* Thread 0 waits, the others signal. */
 template <typename T, int signalers> struct waiter_model : model<T, 1 + signalers> {
