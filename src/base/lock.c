@@ -9,11 +9,13 @@
 enum { FREE, HELD, CONTENDED };
 
 /* Some microseconds: longer than the lock is held by a thread that is not preempted. */
-#define SPINS 100
+#ifndef PN_LOCK_SPINS
+#define PN_LOCK_SPINS 100u
+#endif
 
 void pn_lock(_Atomic(uint32_t) *lock)
 {
-    for (unsigned i = 0; i < SPINS; i++) {
+    for (unsigned i = 0; i < PN_LOCK_SPINS; i++) {
         uint32_t seen = pn_load_relaxed(lock);
         /* Acquire: pairs with the release in pn_unlock. */
         if (seen == FREE && pn_cas_acquire(lock, &seen, HELD))

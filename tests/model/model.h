@@ -17,6 +17,8 @@
 #define _Thread_local  thread_local
 #define alignas(bytes) __attribute__((aligned(bytes))) /* C allows it after static */
 
+#define PN_LOCK_SPINS 1u /* so that two meet */
+
 /* Of src/base/check.h. */
 [[noreturn]] inline void pn_check_failed(const char *expression, const char *file, int line)
 {

@@ -20,8 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 MODELS = {
     'deque': ['src/sched/deque.c'],
     'waiter': ['src/io/waiter.c', 'src/io/waiter.h'],
-    'mutex': ['src/io/mutex.c', 'src/io/mutex.h', 'src/sched/parking.c', 'src/base/lock.c',
-              'src/io/waiter.c'],
+    'lock': ['src/base/lock.c'],
+    'parking': ['src/sched/parking.c', 'src/base/lock.c', 'src/io/waiter.c'],
+    'mutex': ['src/io/mutex.c', 'src/io/mutex.h', 'src/sched/parking.c', 'src/base/lock.c'],
     'idle': ['src/sched/idle.c', 'src/sched/idle.h', 'src/sched/deque.c', 'src/sched/deque.h'],
 }
 

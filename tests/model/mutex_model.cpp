@@ -8,22 +8,8 @@
  */
 #include "model.h"
 
-#include "futex.h"
-
-#include "lock.c"
-#include "waiter.c"
-#include "parking.c"
+#include "parking_parts.h"
 #include "mutex.c"
-
-/* What the files need of others. */
-_Atomic(unsigned) pn_process_count;
-thread_local struct pn_context pn_context_of_thread;
-int pn_io_refuse(const struct pinion_io *) { return -ENOTSUP; }
-bool pn_cancel_enter(struct pinion_task *, struct pn_waiter *) { return true; }
-bool pn_cancel_leave(struct pinion_task *, struct pn_waiter *) { return false; }
-void pn_fork_register(enum pn_fork_rank, void (*)(void), void (*)(bool)) {}
-
-static const struct pn_io_vtable vtable = {.park = pn_parking_park, .unpark = pn_parking_unpark};
 
 #define DEADLINE 1 /* any that is not "never" */
 
@@ -35,17 +21,10 @@ template <typename T, int threads> struct mutex_model : model<T, threads> {
 
     void begin()
     {
-        model_sleepers.clear();
-        model_clock = 0;
-        io.vtable = &vtable;
-        io.spin_ns = 0;
-        io.process = 0;
+        model_parking_begin(&io, &mutex.word);
         locked = 0;
         sum($) = 0;
         pn_store_relaxed(&mutex.word, 0u);
-        struct bucket *bucket = bucket_of(&mutex.word);
-        bucket->head = NULL;
-        bucket->tail = NULL;
     }
 
     void use()
@@ -105,10 +84,12 @@ struct trying : mutex_model<trying, 2> {
 struct giving_up : mutex_model<giving_up, 3> {
     void thread(unsigned index)
     {
-        if (index == 2)
+        if (index == 2) {
             try_and_use(DEADLINE);
-        else
-            lock_and_use();
+            return;
+        }
+        lock_and_use();
+        lock_and_use();
     }
 };
 
@@ -117,7 +98,7 @@ static bool run()
     return model_random<two>(40000) &&
            model_random<three>(40000) &&
            model_random<trying>(20000) &&
-           model_random<giving_up>(40000);
+           model_random<giving_up>(100000);
 }
 
 int main(int count, char **arguments) { return model_main(count, arguments, run); }
