@@ -171,11 +171,19 @@ template <typename T, typename V> void model_store(model_atomic<T> *p, V v, rl::
     p->get(info).store((T)v, model_order(order, info), info);
 }
 
+#ifndef MODEL_CHANGE_IS_FENCE
+#define MODEL_CHANGE_IS_FENCE 0
+#endif
+
 template <rl::rmw_type_e type, typename T, typename V>
 T model_rmw(model_atomic<T> *p, V v, rl::memory_order order, rl::debug_info_param info)
 {
     rl::rmw_type_t<type> kind;
-    return p->get(info).rmw(kind, (T)v, model_order(order, info), info);
+    order = model_order(order, info);
+    const T old = p->get(info).rmw(kind, (T)v, order, info);
+    if (MODEL_CHANGE_IS_FENCE && order == rl::mo_seq_cst)
+        rl::atomic_thread_fence(order, info);
+    return old;
 }
 
 template <typename T, typename V> bool model_cas(model_atomic<T> *p, T *expected, V v,

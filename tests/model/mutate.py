@@ -26,8 +26,45 @@ MODELS = {
     'idle': ['src/sched/idle.c', 'src/sched/idle.h', 'src/sched/deque.c', 'src/sched/deque.h'],
 }
 
-# Why a mutant lives: (file, function, beginning of the access, orders): reason.
+# Reasons that several share.
+RELEASES = 'only the release is needed; there is no change that releases alone in atomic.h'
+BEHIND = ('who reads it has read searching first, as 0: from the change in lie_down, or from one '
+          'that goes on with its release sequence, so it sees what came before that')
+LATE = ('a count that is seen late, and so too high, is a look in vain; a worker that rose or was '
+        'picked looks at every queue again, after it next lay down')
+NO_LOOK = ('who finds a task asks for a worker without a look at the queues, and before that one '
+           'sleeps it looks at them after lie_down')
+
+# Why a mutant lives: (file, function, beginning of the access, orders or '*'): reason.
 SURVIVORS = {
+    ('deque.c', 'pn_deque_push', 'pn_load_acquire(&deque->top)', 'relaxed'):
+        'a thief would have to read the slot after it had moved top: Relacy runs each thread in '
+        "its program's order, and so sees no load of a value that is stored later",
+    ('deque.c', 'pn_deque_pop', 'pn_cas_seq_cst(&deque->top', '*'):
+        'equivalent here: that one of owner and thief gets the last is decided by the order of the '
+        'changes of top alone, and the owner takes what it wrote itself',
+    ('deque.c', 'pn_deque_steal', 'pn_load_seq_cst(&deque->top)', 'acquire'):
+        'equivalent: the change of top whose value it reads happens before the load of bottom, and '
+        'both of these are in the total order',
+    ('deque.c', 'pn_deque_steal', 'pn_load_seq_cst(&deque->top)', 'relaxed'):
+        'bottom could be read before top: Relacy takes the order in which it runs threads for the '
+        'total order, and so does not see it',
+    ('deque.h', 'pn_deque_count', 'pn_load_seq_cst(&deque->top)', '*'):
+        'a top that is too low makes the count too high: a look in vain',
+    ('waiter.c', 'pn_waiter_signal', 'pn_cas_acq_rel(', 'release'): RELEASES,
+    ('waiter.c', 'pn_waiter_wait', 'pn_fetch_and_acq_rel(', '*'):
+        'equivalent: it publishes nothing, and satisfied() acquires after it',
+    ('lock.c', 'pn_unlock', 'pn_exchange_acq_rel(', 'release'): RELEASES,
+    ('mutex.c', 'settle', 'pn_cas_acq_rel(', 'release'): RELEASES,
+    ('mutex.c', 'pinion_mutex_unlock', 'pn_cas_acq_rel(', 'release'): RELEASES,
+    ('idle.c', 'take_bit', 'pn_', '*'): BEHIND,
+    ('idle.c', 'pn_idle_pick', 'pn_load_seq_cst(&idle->sleeping)', '*'): BEHIND,
+    ('idle.c', 'pn_idle_lie_down', 'pn_fetch_or_seq_cst(', '*'): BEHIND,
+    ('idle.c', 'pn_idle_lie_down', 'pn_fetch_add_seq_cst(', '*'): BEHIND,
+    ('idle.c', 'pn_idle_pick', 'pn_fetch_', '*'): LATE,
+    ('idle.c', 'pn_idle_rise', 'pn_fetch_', '*'): LATE,
+    ('idle.h', 'pn_idle_search', 'pn_fetch_add_seq_cst(', '*'): LATE,
+    ('idle.h', 'pn_idle_found', 'pn_fetch_sub_seq_cst(', '*'): NO_LOOK,
 }
 
 WEAKER = {
@@ -76,7 +113,7 @@ def mutants(path):
 def explanation(path, function, access, order):
     for (file, where, beginning, orders), reason in SURVIVORS.items():
         if (path.endswith('/' + file) and function == where and access.startswith(beginning)
-                and order in orders.split()):
+                and orders in ('*', order)):
             return reason
     return None
 

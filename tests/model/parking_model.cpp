@@ -12,7 +12,7 @@
 /* Relacy has no rule for a sequentially consistent access against a fence, as C++20 has; with this a
  * change that is sequentially consistent counts as a fence. That is stronger than C++20: the model
  * does not see that the look at the word after it must be sequentially consistent, too. */
-#define RL_IMPROVED_SEQ_CST_RMW
+#define MODEL_CHANGE_IS_FENCE 1
 
 #include "parking_parts.h"
 #include "futex_call.c"
