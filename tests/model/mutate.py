@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # The files whose mutants a model is asked about.
 MODELS = {
     'deque': ['src/sched/deque.c'],
+    'task': ['src/io/task.c', 'src/io/task.h', 'src/io/waiter.c'],
     'waiter': ['src/io/waiter.c', 'src/io/waiter.h'],
     'lock': ['src/base/lock.c'],
     'parking': ['src/sched/parking.c', 'src/base/lock.c', 'src/io/waiter.c'],
