@@ -36,6 +36,10 @@ LATE = ('a count that is seen late, and so too high, is a look in vain; a worker
 NO_LOOK = ('who finds a task asks for a worker without a look at the queues, and before that one '
            'sleeps it looks at them after lie_down')
 
+PLAIN = ('the model does not watch the plain fields of a waiter, which are what it is for')
+CLAIMED = ('equivalent: one of take and claim wins by the order of the changes alone; the content '
+           "was published by the queue to the one, and is the other's own")
+
 # Why a mutant lives: (file, function, beginning of the access, orders or '*'): reason.
 SURVIVORS = {
     ('deque.c', 'pn_deque_push', 'pn_load_acquire(&deque->top)', 'relaxed'):
@@ -55,6 +59,21 @@ SURVIVORS = {
     ('waiter.c', 'pn_waiter_signal', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('waiter.c', 'pn_waiter_wait', 'pn_fetch_and_acq_rel(', '*'):
         'equivalent: it publishes nothing, and satisfied() acquires after it',
+    ('task.c', 'pn_task_finish', 'pn_exchange_acq_rel(', 'release'): PLAIN,
+    ('task.c', 'pn_task_take', 'pn_cas_acq_rel(', '*'): CLAIMED,
+    ('task.h', 'pn_task_claim', 'pn_cas_acq_rel(', '*'): CLAIMED,
+    ('task.c', 'pn_task_take', 'pn_fetch_and_acq_rel(', 'acquire'):
+        'equivalent: who failed to take it has not used it, so there is nothing to release',
+    ('task.c', 'pn_task_run_claimed', 'pn_fetch_add_acq_rel(', '*'):
+        'equivalent for the thread that claimed it, which also uses the result; what frees the '
+        'tombstone is ordered by drop',
+    ('task.c', 'pn_task_add_waiter', 'pn_cas_acq_rel(', 'acquire'): PLAIN,
+    ('task.c', 'pn_task_remove_waiter', 'pn_cas_acq_rel(', '*'):
+        'equivalent for who waits for the signal after, as it must: that acquires what it told',
+    ('task.c', 'pn_task_drop', 'pn_load_acquire(', '*'):
+        'equivalent: whoever drops it has seen that it is done, by an acquire before',
+    ('task.c', 'pn_task_drop', 'pn_fetch_or_acq_rel(', 'release'):
+        'equivalent: the one that fails to take a tombstone has not used it',
     ('lock.c', 'pn_unlock', 'pn_exchange_acq_rel(', 'release'): RELEASES,
     ('mutex.c', 'settle', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('mutex.c', 'pinion_mutex_unlock', 'pn_cas_acq_rel(', 'release'): RELEASES,

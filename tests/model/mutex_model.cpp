@@ -88,8 +88,31 @@ struct giving_up : mutex_model<giving_up, 3> {
             try_and_use(DEADLINE);
             return;
         }
-        lock_and_use();
-        lock_and_use();
+        for (int i = 0; i < 4; i++)
+            lock_and_use();
+    }
+};
+
+/* A deadline that counts only for who has been woken, and then was not the fastest. */
+static int park_late(struct pinion_io *io, struct pn_park *park, const struct pn_how *how)
+{
+    return pn_parking_park(io, park, park->goes_first ? how : PN_UNCANCELABLE(INT64_MAX));
+}
+
+/* So the wake that it had must be passed on. */
+struct woken_gives_up : mutex_model<woken_gives_up, 3> {
+    void thread(unsigned index)
+    {
+        if (index < 2) {
+            lock_and_use();
+            lock_and_use();
+            return;
+        }
+        static const struct pn_io_vtable late = {.park = park_late, .unpark = pn_parking_unpark};
+        struct pinion_io other = io;
+        other.vtable = &late;
+        if (pn_mutex_lock(&other, &mutex, PN_UNCANCELABLE(DEADLINE)) == 0)
+            use();
     }
 };
 
@@ -98,7 +121,8 @@ static bool run()
     return model_random<two>(40000) &&
            model_random<three>(40000) &&
            model_random<trying>(20000) &&
-           model_random<giving_up>(100000);
+           model_random<giving_up>(40000) &&
+           model_random<woken_gives_up>(60000);
 }
 
 int main(int count, char **arguments) { return model_main(count, arguments, run); }
