@@ -18,11 +18,13 @@ template <typename T, int threads> struct mutex_model : model<T, threads> {
     struct pinion_mutex mutex;
     rl::var<int> sum;
     int locked;
+    _Atomic(uint32_t) work;
 
     void begin()
     {
         model_parking_begin(&io, &mutex.word);
         locked = 0;
+        pn_store_relaxed(&work, 0u);
         sum($) = 0;
         pn_store_relaxed(&mutex.word, 0u);
     }
@@ -31,6 +33,8 @@ template <typename T, int threads> struct mutex_model : model<T, threads> {
     {
         sum($) = sum($) + 1; /* a race, were it not locked */
         locked++;
+        for (int i = 0; i < 8; i++)
+            (void)pn_load_relaxed(&work); /* steps, in which others find it locked */
         pinion_mutex_unlock(&io, &mutex);
     }
 
