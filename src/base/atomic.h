@@ -4,7 +4,8 @@
  * orders can be searched for, and exchanged for a model checker's in one place. At each use that is
  * not relaxed, a comment names the access that it pairs with.
  *
- * The operand is a pointer to an _Atomic object.
+ * The operand is a pointer to an _Atomic object; where a file is checked by a model, one that is
+ * declared _Atomic(type), not _Atomic type (tests/model).
  */
 #ifndef PN_ATOMIC_H
 #define PN_ATOMIC_H

@@ -9,11 +9,13 @@
 enum { FREE, HELD, CONTENDED };
 
 /* Some microseconds: longer than the lock is held by a thread that is not preempted. */
-#define SPINS 100
+#ifndef PN_LOCK_SPINS
+#define PN_LOCK_SPINS 100u
+#endif
 
-void pn_lock(_Atomic uint32_t *lock)
+void pn_lock(_Atomic(uint32_t) *lock)
 {
-    for (unsigned i = 0; i < SPINS; i++) {
+    for (unsigned i = 0; i < PN_LOCK_SPINS; i++) {
         uint32_t seen = pn_load_relaxed(lock);
         /* Acquire: pairs with the release in pn_unlock. */
         if (seen == FREE && pn_cas_acquire(lock, &seen, HELD))
@@ -27,7 +29,7 @@ void pn_lock(_Atomic uint32_t *lock)
         (void)pn_futex_wait(lock, CONTENDED, INT64_MAX);
 }
 
-void pn_unlock(_Atomic uint32_t *lock)
+void pn_unlock(_Atomic(uint32_t) *lock)
 {
     /* Release: what was done under the lock, pairs with the acquires in pn_lock. (And it takes in
      * nothing that matters: acquire comes with the exchange.) */

@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 /* Takes the lock. Spins a little, then sleeps. Keeps errno. */
-void pn_lock(_Atomic uint32_t *lock);
+void pn_lock(_Atomic(uint32_t) *lock);
 
 /* Releases it. What holds the word may be gone as soon as the next one could take it: after the
  * store only its address is used. */
-void pn_unlock(_Atomic uint32_t *lock);
+void pn_unlock(_Atomic(uint32_t) *lock);
 
 #endif

@@ -14,7 +14,7 @@
 #include "atomic.h"
 
 /* Written by the child alone, in which no other thread is. Never PN_PROCESS_NONE. */
-extern _Atomic unsigned pn_process_count;
+extern _Atomic(unsigned) pn_process_count;
 
 #define PN_PROCESS_NONE 0u
 

@@ -9,7 +9,7 @@
 
 struct waiting {
     struct pn_park park;
-    const _Atomic uint32_t *word;
+    const _Atomic(uint32_t) *word;
     uint32_t expected;
 };
 
@@ -21,7 +21,7 @@ static bool is_as_expected(struct pn_park *park)
     return pn_load_seq_cst(waiting->word) == waiting->expected;
 }
 
-static int wait(struct pinion_io *io, const _Atomic uint32_t *address, uint32_t expected,
+static int wait(struct pinion_io *io, const _Atomic(uint32_t) *address, uint32_t expected,
                 const struct pn_how *how)
 {
     struct waiting waiting = {.park = {.address = address, .may_sleep = is_as_expected},
@@ -34,13 +34,13 @@ static int wait(struct pinion_io *io, const _Atomic uint32_t *address, uint32_t 
     return outcome < 0 ? outcome : 0;
 }
 
-int pinion_futex_wait(struct pinion_io *io, const _Atomic uint32_t *address, uint32_t expected,
+int pinion_futex_wait(struct pinion_io *io, const _Atomic(uint32_t) *address, uint32_t expected,
                       int64_t deadline)
 {
     return wait(io, address, expected, PN_CANCELABLE(deadline));
 }
 
-int pinion_futex_wait_uncancelable(struct pinion_io *io, const _Atomic uint32_t *address,
+int pinion_futex_wait_uncancelable(struct pinion_io *io, const _Atomic(uint32_t) *address,
                                    uint32_t expected, int64_t deadline)
 {
     return wait(io, address, expected, PN_UNCANCELABLE(deadline));
@@ -58,7 +58,7 @@ static enum pn_choice choose(struct pn_unpark *unpark, const struct pn_park *par
     return unpark->taken < waking->count ? PN_TAKE : PN_STOP;
 }
 
-void pinion_futex_wake(struct pinion_io *io, const _Atomic uint32_t *address, unsigned count)
+void pinion_futex_wake(struct pinion_io *io, const _Atomic(uint32_t) *address, unsigned count)
 {
     struct waking waking = {.unpark = {.address = address, .choose = choose}, .count = count};
     io->vtable->unpark(io, &waking.unpark);

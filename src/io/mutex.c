@@ -38,9 +38,9 @@ struct locker {
     int64_t since; /* when it parked first; 0: not yet */
 };
 
-static _Atomic uint32_t *word_of(struct pn_park *park)
+static _Atomic(uint32_t) *word_of(struct pn_park *park)
 {
-    return (_Atomic uint32_t *)(uintptr_t)park->address;
+    return (_Atomic(uint32_t) *)(uintptr_t)park->address;
 }
 
 bool pinion_mutex_try_lock(struct pinion_mutex *mutex)
@@ -69,7 +69,7 @@ static bool is_still_locked(struct pn_park *park)
 
 struct unlocker {
     struct pn_unpark unpark;
-    _Atomic uint32_t *word;
+    _Atomic(uint32_t) *word;
     uint32_t clear; /* LOCKED, by who unlocks */
     bool is_handed;
 };

@@ -69,8 +69,8 @@ enum pn_task_kind { PN_ASYNC, PN_DETACHED, PN_CONCURRENT, PN_PARALLEL };
  * owns the queue that it stands in, or hands it over. local, is_protected: who runs it. is_held:
  * who has the lock of its group. The rest: who made it, before it is published. */
 struct pinion_task {
-    _Atomic uintptr_t state;
-    _Atomic uintptr_t cancel;
+    _Atomic(uintptr_t) state;
+    _Atomic(uintptr_t) cancel;
     pinion_start_fn *start;
     struct pinion_task *next;
     void *local;

@@ -48,12 +48,12 @@ static bool satisfied(const struct pn_waiter *waiter, uint32_t fired, bool or_ca
  * the whole spin_ns (0) down to a 128th. */
 #define SHIFT_MAX 7u
 
-static alignas(PN_LINE_PAIR) _Atomic unsigned spinners;
+static alignas(PN_LINE_PAIR) _Atomic(unsigned) spinners;
 static _Thread_local unsigned shift;
 
 static unsigned spinners_max(void)
 {
-    static _Atomic unsigned cpus; /* 0: not asked yet */
+    static _Atomic(unsigned) cpus; /* 0: not asked yet */
     unsigned known = pn_load_relaxed(&cpus);
     if (!known) {
         const int saved = errno;

@@ -27,7 +27,7 @@
 #define PN_WAITER_ALIGN    16
 
 struct pn_waiter {
-    alignas(PN_WAITER_ALIGN) _Atomic uint32_t word;
+    alignas(PN_WAITER_ALIGN) _Atomic(uint32_t) word;
     /* Written by the waiter before it is published, read by whoever signals. */
     void (*wake)(struct pn_waiter *); /* resumes a fiber that is parked; NULL: a thread, by futex */
     void (*interrupt)(struct pn_waiter *); /* run by a canceler before it signals; or NULL */

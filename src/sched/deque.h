@@ -27,9 +27,9 @@ struct pn_deque_ring;
  * were. Progress: push and pop are wait-free, steal is lock-free. */
 struct pn_deque {
     /* Written by thieves, and by the owner for the last entry. */
-    alignas(PN_LINE_PAIR) _Atomic int64_t top;
+    alignas(PN_LINE_PAIR) _Atomic(int64_t) top;
     /* Written by the owner. */
-    alignas(PN_LINE_PAIR) _Atomic int64_t bottom;
+    alignas(PN_LINE_PAIR) _Atomic(int64_t) bottom;
     _Atomic(struct pn_deque_ring *) ring;
 };
 

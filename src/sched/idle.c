@@ -30,7 +30,7 @@ static uint64_t bit_of(unsigned worker) { return UINT64_C(1) << worker % WORD_BI
 /* Takes a worker's bit: true if it was set, and this caller cleared it. */
 static bool take_bit(struct pn_idle *idle, unsigned worker)
 {
-    _Atomic uint64_t *word = &idle->bits[worker / WORD_BITS];
+    _Atomic(uint64_t) *word = &idle->bits[worker / WORD_BITS];
     if (!(pn_load_seq_cst(word) & bit_of(worker)))
         return false;
     return pn_fetch_and_seq_cst(word, ~bit_of(worker)) & bit_of(worker);

@@ -27,9 +27,9 @@ struct pn_neighbors;
  * that are awake without a task, those just woken included. Lock-free. */
 struct pn_idle {
     unsigned workers;
-    _Atomic uint64_t *bits;
-    alignas(PN_LINE_PAIR) _Atomic unsigned searching;
-    alignas(PN_LINE_PAIR) _Atomic unsigned sleeping;
+    _Atomic(uint64_t) *bits;
+    alignas(PN_LINE_PAIR) _Atomic(unsigned) searching;
+    alignas(PN_LINE_PAIR) _Atomic(unsigned) sleeping;
 };
 
 enum { PN_IDLE_NONE_NEEDED = -1, PN_IDLE_NONE_ASLEEP = -2 };

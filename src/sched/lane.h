@@ -17,7 +17,7 @@ struct pinion_task;
 /* count == length of the list head … tail; changed under the lock, read by anyone. A task in a lane
  * is linked by its next. Blocking, for as long as a link or two are written. */
 struct pn_lane {
-    alignas(PN_LINE_PAIR) _Atomic size_t count;
+    alignas(PN_LINE_PAIR) _Atomic(size_t) count;
     pthread_mutex_t lock;
     struct pinion_task *head, *tail;
 };

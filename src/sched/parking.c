@@ -26,8 +26,8 @@ struct parked {
  * number, and who is about to park: counted up before it looks at the word that it waits for, so
  * that who changed the word and then sees 0 has nobody to wake. */
 struct bucket {
-    alignas(PN_LINE) _Atomic uint32_t lock;
-    _Atomic uint32_t count;
+    alignas(PN_LINE) _Atomic(uint32_t) lock;
+    _Atomic(uint32_t) count;
     struct parked *head, **tail;
 };
 
