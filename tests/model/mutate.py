@@ -75,6 +75,8 @@ SURVIVORS = {
     ('task.c', 'pn_task_drop', 'pn_fetch_or_acq_rel(', 'release'):
         'equivalent: the one that fails to take a tombstone has not used it',
     ('lock.c', 'pn_unlock', 'pn_exchange_acq_rel(', 'release'): RELEASES,
+    ('mutex.c', 'pass_on', 'pn_fetch_and_acq_rel(', '*'):
+        'equivalent: it holds nothing and publishes nothing, and a change sees the newest word',
     ('mutex.c', 'settle', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('mutex.c', 'pinion_mutex_unlock', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('idle.c', 'take_bit', 'pn_', '*'): BEHIND,

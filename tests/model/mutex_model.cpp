@@ -97,10 +97,10 @@ struct giving_up : mutex_model<giving_up, 3> {
     }
 };
 
-/* A deadline that counts only for who has been woken, and then was not the fastest. */
-static int park_late(struct pinion_io *io, struct pn_park *park, const struct pn_how *how)
+/* As for one that is canceled after it was woken and was not the fastest, before it parks again. */
+static int park_once(struct pinion_io *io, struct pn_park *park, const struct pn_how *how)
 {
-    return pn_parking_park(io, park, park->goes_first ? how : PN_UNCANCELABLE(INT64_MAX));
+    return park->goes_first ? -ECANCELED : pn_parking_park(io, park, how);
 }
 
 /* So the wake that it had must be passed on. */
@@ -112,10 +112,10 @@ struct woken_gives_up : mutex_model<woken_gives_up, 3> {
             lock_and_use();
             return;
         }
-        static const struct pn_io_vtable late = {.park = park_late, .unpark = pn_parking_unpark};
+        static const struct pn_io_vtable once = {.park = park_once, .unpark = pn_parking_unpark};
         struct pinion_io other = io;
-        other.vtable = &late;
-        if (pn_mutex_lock(&other, &mutex, PN_UNCANCELABLE(DEADLINE)) == 0)
+        other.vtable = &once;
+        if (pn_mutex_lock(&other, &mutex, PN_UNCANCELABLE(INT64_MAX)) == 0)
             use();
     }
 };
