@@ -29,7 +29,9 @@ struct pn_how {
  * to the address, so that neither misses the other.
  *
  * may_sleep is called under that lock: whether what is waited for is still not there. It may change
- * the word, so as to say that someone is parked. It must not block, wake or park. */
+ * the word, so as to say that someone is parked. It must not block, wake or park. An unpark without
+ * settle skips the lock where nobody seems to be parked: then the look of may_sleep is sequentially
+ * consistent, against the change of the word that came before the unpark. */
 struct pn_park {
     const volatile void *address;
     bool (*may_sleep)(struct pn_park *park);
