@@ -69,15 +69,7 @@ int pinion_condition_wait_uncancelable(struct pinion_io *io, struct pinion_condi
 struct signaling {
     struct pn_unpark unpark;
     struct pinion_condition *condition;
-    unsigned count;
 };
-
-static enum pn_choice choose(struct pn_unpark *unpark, const struct pn_park *parked, int *outcome)
-{
-    const struct signaling *signaling = PN_CONTAINER_OF(unpark, struct signaling, unpark);
-    (void)parked, (void)outcome;
-    return unpark->taken < signaling->count ? PN_TAKE : PN_STOP;
-}
 
 static void settle(struct pn_unpark *unpark, bool remaining)
 {
@@ -85,12 +77,11 @@ static void settle(struct pn_unpark *unpark, bool remaining)
     pn_store_relaxed(&signaling->condition->word, remaining ? 1u : 0u);
 }
 
-static void wake(struct pinion_io *io, struct pinion_condition *condition, unsigned count)
+static void wake(struct pinion_io *io, struct pinion_condition *condition, unsigned most)
 {
     struct signaling signaling = {
-        .unpark = {.address = &condition->word, .choose = choose, .settle = settle},
-        .condition = condition,
-        .count = count};
+        .unpark = {.address = &condition->word, .most = most, .settle = settle},
+        .condition = condition};
     /* Relaxed: as in announce. */
     if (pn_load_relaxed(&condition->word))
         io->vtable->unpark(io, &signaling.unpark);
@@ -103,5 +94,5 @@ void pinion_condition_signal(struct pinion_io *io, struct pinion_condition *cond
 
 void pinion_condition_broadcast(struct pinion_io *io, struct pinion_condition *condition)
 {
-    wake(io, condition, UINT32_MAX);
+    wake(io, condition, 0); /* all */
 }

@@ -8,8 +8,8 @@
  */
 #include <pinion/sync.h>
 
+#include "cancel.h"
 #include "check.h"
-#include "mutex.h"
 
 #define SET        1u
 #define PARKED     2u

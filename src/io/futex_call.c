@@ -4,8 +4,8 @@
  */
 #include <pinion/sync.h>
 
+#include "cancel.h"
 #include "check.h"
-#include "mutex.h"
 
 struct waiting {
     struct pn_park park;
@@ -46,20 +46,9 @@ int pinion_futex_wait_uncancelable(struct pinion_io *io, const _Atomic(uint32_t)
     return wait(io, address, expected, PN_UNCANCELABLE(deadline));
 }
 
-struct waking {
-    struct pn_unpark unpark;
-    unsigned count;
-};
-
-static enum pn_choice choose(struct pn_unpark *unpark, const struct pn_park *parked, int *outcome)
-{
-    const struct waking *waking = PN_CONTAINER_OF(unpark, struct waking, unpark);
-    (void)parked, (void)outcome;
-    return unpark->taken < waking->count ? PN_TAKE : PN_STOP;
-}
-
 void pinion_futex_wake(struct pinion_io *io, const _Atomic(uint32_t) *address, unsigned count)
 {
-    struct waking waking = {.unpark = {.address = address, .choose = choose}, .count = count};
-    io->vtable->unpark(io, &waking.unpark);
+    struct pn_unpark unpark = {.address = address, .most = count};
+    if (count)
+        io->vtable->unpark(io, &unpark);
 }

@@ -47,15 +47,17 @@ struct pn_park {
  * who is parked at what stands there now. PN_HANDED is given in the step that changes the word. */
 enum { PN_DECLINED, PN_WOKEN, PN_HANDED };
 
-/* Unparking: choose is called, under the address' lock, for each that is parked there in its order;
- * settle then, once. Both may change the word, must not block, wake or park. */
+/* Unparking: takes those that are parked at the address, in their order, up to `most`; with choose
+ * only those that it says, which is called for each, under the address' lock. Then settle is called
+ * there, once. Both may be NULL, may change the word, must not block, wake or park. */
 enum pn_choice { PN_LEAVE, PN_TAKE, PN_STOP };
 struct pn_unpark {
     const volatile void *address;
+    unsigned most; /* 0: no limit */
     /* What to do with one: PN_LEAVE it, PN_TAKE it, with what its park gives in *outcome (PN_WOKEN
      * beforehand), PN_STOP: leave it and all that follow. */
     enum pn_choice (*choose)(struct pn_unpark *unpark, const struct pn_park *parked, int *outcome);
-    /* After all: remaining: whether any is left parked at the address. May be NULL. */
+    /* After all: remaining: whether any is left parked at the address. */
     void (*settle)(struct pn_unpark *unpark, bool remaining);
     unsigned taken; /* so far */
 };

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "check.h"
-#include "futex.h"
+#include "patience.h"
 
 /* The word.
  *   LOCKED  somebody holds it.
@@ -24,8 +24,6 @@
 
 /* What a parked one wants. */
 enum { WANTS_A_WAKE, WANTS_THE_LOCK };
-
-#define HAND_OVER_NS INT64_C(1000000)
 
 /* A lock seen held, with nobody parked there, is looked at so many times before its waiter parks,
  * each time after twice as long: about a microsecond in all, in which most critical sections end,
@@ -78,8 +76,6 @@ static enum pn_choice choose_first(struct pn_unpark *unpark, const struct pn_par
                                    int *outcome)
 {
     struct unlocker *unlocker = PN_CONTAINER_OF(unpark, struct unlocker, unpark);
-    if (unpark->taken)
-        return PN_STOP;
     unlocker->is_handed = unlocker->clear && parked->kind == WANTS_THE_LOCK;
     if (unlocker->is_handed)
         *outcome = PN_HANDED;
@@ -102,6 +98,7 @@ static void settle(struct pn_unpark *unpark, bool remaining)
 static void unpark_one(struct pinion_io *io, struct pinion_mutex *mutex, uint32_t clear)
 {
     struct unlocker unlocker = {.unpark = {.address = &mutex->word,
+                                           .most = 1,
                                            .choose = choose_first,
                                            .settle = settle},
                                 .word = &mutex->word,
@@ -129,14 +126,6 @@ static bool take(struct pinion_mutex *mutex, const struct locker *locker, uint32
     return false;
 }
 
-static void note_lost(struct locker *locker)
-{
-    const int64_t now = pn_now();
-    if (!locker->since)
-        locker->since = now;
-    locker->park.kind = now - locker->since > HAND_OVER_NS ? WANTS_THE_LOCK : WANTS_A_WAKE;
-}
-
 int pn_mutex_wait(struct pinion_io *io, struct pinion_mutex *mutex, const struct pn_how *how)
 {
     struct locker locker = {.park = {.address = &mutex->word, .may_sleep = is_still_locked}};
@@ -149,7 +138,7 @@ int pn_mutex_wait(struct pinion_io *io, struct pinion_mutex *mutex, const struct
                 pn_pause();
             continue;
         }
-        note_lost(&locker);
+        locker.park.kind = pn_patience_is_over(&locker.since) ? WANTS_THE_LOCK : WANTS_A_WAKE;
         const int outcome = io->vtable->park(io, &locker.park, how);
         if (outcome == PN_HANDED)
             return 0;

@@ -20,7 +20,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdalign.h>
 #include <string.h>
 
 #include "check.h"
@@ -66,22 +65,17 @@ static uint64_t limit_of(const struct pn_move *move, uint64_t other)
 
 /* ---- waking the other side ---- */
 
-static enum pn_choice choose(struct pn_unpark *unpark, const struct pn_park *parked, int *outcome)
-{
-    (void)unpark, (void)parked, (void)outcome;
-    return PN_TAKE; /* there is only one: who has the turn */
-}
-
+/* Who has the side's turn is the only one that may be parked there. */
 static void wake(struct pinion_io *io, struct pinion_queue_side *side)
 {
     /* Who clears it wakes. Sequentially consistent: as all accesses to it, see above. */
     if (!pn_exchange_seq_cst(&side->wanted, UINT64_C(0)))
         return;
-    struct pn_unpark unpark = {.address = &side->wanted, .choose = choose};
+    struct pn_unpark unpark = {.address = &side->wanted};
     io->vtable->unpark(io, &unpark);
 }
 
-/* After a side's position has become `position`: wakes the other side if that is what it wants. */
+/* After a side's position has come to `count`: wakes the other side if that is what it wants. */
 static void wake_if_wanted(struct pinion_io *io, struct pinion_queue_side *other, uint64_t count)
 {
     const uint64_t wanted = pn_load_seq_cst(&other->wanted);
@@ -119,8 +113,7 @@ static void copy_items(const struct pn_move *move, struct pinion_queue_side *sid
 }
 
 /* Publishes n more items moved, unless the queue was closed to puts. */
-static bool publish(const struct pn_move *move, struct pinion_queue_side *side, size_t n,
-                    uint64_t *position)
+static bool publish(struct pinion_queue_side *side, size_t n, uint64_t *position)
 {
     uint64_t seen = pn_load_relaxed(&side->position);
     do {
@@ -129,7 +122,6 @@ static bool publish(const struct pn_move *move, struct pinion_queue_side *side, 
         *position = seen + ONE * n;
         /* Release in it: the items, or their room; pairs with the loads of the other side. */
     } while (!pn_cas_seq_cst(&side->position, &seen, *position));
-    (void)move;
     return true;
 }
 
@@ -144,7 +136,7 @@ static bool move_some(struct pinion_io *io, struct pn_move *move, uint64_t other
         return !(position & CLOSED);
     const size_t index = side->index;
     copy_items(move, side, n);
-    if (!publish(move, side, n, &position)) {
+    if (!publish(side, n, &position)) {
         side->index = index;
         return false;
     }

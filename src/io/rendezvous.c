@@ -29,17 +29,11 @@ static void unlock(struct pinion_io *io, struct pinion_queue *queue)
     pinion_mutex_unlock(io, &queue->lock);
 }
 
-static enum pn_choice choose(struct pn_unpark *unpark, const struct pn_park *parked, int *outcome)
-{
-    (void)unpark, (void)parked, (void)outcome;
-    return PN_TAKE;
-}
-
 /* Ends the meeting that waits: its memory may be gone after the store. */
 static void end_locked(struct pinion_io *io, struct pinion_queue *queue)
 {
     struct meeting *meeting = queue->meeting;
-    struct pn_unpark unpark = {.address = &meeting->is_over, .choose = choose};
+    struct pn_unpark unpark = {.address = &meeting->is_over};
     queue->meeting = NULL;
     /* Sequentially consistent: pairs with is_not_over, which is after the count of the lot. */
     pn_store_seq_cst(&meeting->is_over, 1u);

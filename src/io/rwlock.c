@@ -13,16 +13,14 @@
  */
 #include <pinion/sync.h>
 
+#include "cancel.h"
 #include "check.h"
-#include "futex.h"
-#include "mutex.h"
+#include "patience.h"
 
 #define WRITER 1u
 #define PARKED 2u
 #define WOKEN  4u
 #define READER 8u
-
-#define HAND_OVER_NS INT64_C(1000000)
 
 /* kind in a park: what is wanted, WRITER or READER; and whether it has waited long enough to be
  * handed it. */
@@ -162,14 +160,6 @@ static void unlock(struct pinion_io *io, struct pinion_rwlock *lock, uint32_t ki
 
 /* ---- locking ---- */
 
-static void note_lost(struct locker *locker, uint32_t kind)
-{
-    const int64_t now = pn_now();
-    if (!locker->since)
-        locker->since = now;
-    locker->park.kind = kind | (now - locker->since > HAND_OVER_NS ? URGENT : 0);
-}
-
 /* Who waits no longer gives up its place: those behind may have waited for it only, and a wake that
  * it had is another's. */
 static void give_up(struct pinion_io *io, struct locker *locker)
@@ -188,7 +178,7 @@ static int lock_as(struct pinion_io *io, struct pinion_rwlock *lock, uint32_t ki
     if (error)
         return error;
     while (!take(lock, kind, locker.is_woken ? WOKEN : 0)) {
-        note_lost(&locker, kind);
+        locker.park.kind = kind | (pn_patience_is_over(&locker.since) ? URGENT : 0);
         const int outcome = io->vtable->park(io, &locker.park, how);
         if (outcome == PN_HANDED)
             return 0;

@@ -8,16 +8,14 @@
  */
 #include <pinion/sync.h>
 
+#include "cancel.h"
 #include "check.h"
-#include "futex.h"
-#include "mutex.h"
+#include "patience.h"
 
 #define PARKED 1u
 #define PERMIT 2u
 
 enum { WANTS_A_WAKE, WANTS_THE_PERMIT };
-
-#define HAND_OVER_NS INT64_C(1000000)
 
 struct taker {
     struct pn_park park;
@@ -54,10 +52,7 @@ static int wait(struct pinion_io *io, struct pinion_semaphore *semaphore, const 
     if (error)
         return error;
     while (!pinion_semaphore_try_wait(semaphore)) {
-        const int64_t now = pn_now();
-        if (!taker.since)
-            taker.since = now;
-        taker.park.kind = now - taker.since > HAND_OVER_NS ? WANTS_THE_PERMIT : WANTS_A_WAKE;
+        taker.park.kind = pn_patience_is_over(&taker.since) ? WANTS_THE_PERMIT : WANTS_A_WAKE;
         const int outcome = io->vtable->park(io, &taker.park, how);
         if (outcome < 0)
             return outcome;
@@ -93,8 +88,6 @@ struct post {
 static enum pn_choice choose(struct pn_unpark *unpark, const struct pn_park *parked, int *outcome)
 {
     struct post *post = PN_CONTAINER_OF(unpark, struct post, unpark);
-    if (unpark->taken)
-        return PN_STOP;
     post->is_handed = parked->kind == WANTS_THE_PERMIT;
     if (post->is_handed)
         *outcome = PN_HANDED;
@@ -116,7 +109,7 @@ static void settle(struct pn_unpark *unpark, bool remaining)
 void pinion_semaphore_post(struct pinion_io *io, struct pinion_semaphore *semaphore)
 {
     struct post post = {
-        .unpark = {.address = &semaphore->word, .choose = choose, .settle = settle},
+        .unpark = {.address = &semaphore->word, .most = 1, .choose = choose, .settle = settle},
         .semaphore = semaphore};
     uint32_t seen = pn_load_relaxed(&semaphore->word);
     while (!(seen & PARKED)) {

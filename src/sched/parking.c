@@ -139,27 +139,30 @@ static bool nobody_is_there(struct bucket *bucket)
     return pn_load_relaxed(&bucket->count) == 0;
 }
 
+static enum pn_choice choice_of(struct pn_unpark *unpark, struct parked *parked)
+{
+    parked->outcome = PN_WOKEN;
+    if (unpark->most && unpark->taken == unpark->most)
+        return PN_STOP;
+    return unpark->choose ? unpark->choose(unpark, parked->park, &parked->outcome) : PN_TAKE;
+}
+
 /* Unlists all that are chosen, in their order. */
 static struct parked *choose_locked(struct bucket *bucket, struct pn_unpark *unpark,
                                     bool *remaining)
 {
     struct parked *chosen = NULL, **last = &chosen, *next;
-    bool has_stopped = false;
     *remaining = false;
     for (struct parked *parked = bucket->head; parked; parked = next) {
         next = parked->next;
         if (parked->park->address != unpark->address)
             continue;
-        parked->outcome = PN_WOKEN;
-        const enum pn_choice choice =
-            has_stopped ? PN_STOP : unpark->choose(unpark, parked->park, &parked->outcome);
-        has_stopped = choice == PN_STOP;
-        if (choice != PN_TAKE) {
-            *remaining = true;
-            if (has_stopped)
-                break;
+        const enum pn_choice choice = choice_of(unpark, parked);
+        *remaining |= choice != PN_TAKE;
+        if (choice == PN_STOP)
+            break;
+        if (choice == PN_LEAVE)
             continue;
-        }
         unpark->taken++;
         remove_locked(bucket, parked);
         parked->next = NULL;
