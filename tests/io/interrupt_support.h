@@ -34,6 +34,8 @@
 #include "interrupt.h"
 #include "stub.h"
 
+#include "../threads.h"
+
 #if defined(__SANITIZE_THREAD__)
 #define UNDER_TSAN 1
 #elif defined(__has_feature)
@@ -47,15 +49,6 @@
 
 /* A wait that lasts so long hangs. */
 #define PATIENCE_S 60
-
-/* In threads, where cmocka's assertions can't be used. */
-#define must(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            (void)fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);   \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static inline time_t seconds(void)
 {
@@ -120,21 +113,6 @@ static inline void start(struct caller *caller, long number, const long argument
     caller->number = number;
     memcpy(caller->arguments, arguments, sizeof caller->arguments);
     start_thread(&caller->thread, call, caller);
-}
-
-/* Whether a thread sleeps in a system call: its state in /proc is S. */
-static inline bool sleeps(int tid)
-{
-    char path[64], line[256];
-    (void)snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
-    must(file >= 0);
-    const ssize_t length = read(file, line, sizeof line - 1);
-    must(length > 0 && close(file) == 0);
-    line[length] = '\0';
-    const char *state = strrchr(line, ')');
-    must(state && state[1] == ' ');
-    return state[2] == 'S';
 }
 
 /* Until the caller is blocked in its call, and nowhere before. */

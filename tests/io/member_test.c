@@ -3,6 +3,7 @@
  * Members of groups, step by step: who may claim one, when it is freed, whom it wakes, and what a
  * canceler that is at it means.
  */
+#include "closures.h"
 #include "../sched/stress.h"
 
 #include <errno.h>
@@ -15,12 +16,9 @@
 #include "cancel.h"
 #include "lock.h"
 #include "member.h"
-#include "slab.h"
 
 #define QUEUED (PN_TASK_QUEUED | PN_TASK_IN_QUEUE)
 
-static struct pinion_arena *arena;
-static struct pn_slab *slab;
 static _Atomic int runs;
 
 static void count_run(const void *context, void *result)
@@ -300,21 +298,6 @@ static void a_request_that_only_shows_gives_way_to_one_of_its_own(void **state)
     assert_true(pn_load_relaxed(&task->cancel) & PN_CANCEL_REQUESTED);
     assert_false(pn_cancel_deliver(task));
     pn_task_destroy(task, slab);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    const int error = pinion_arena_create(-1, &arena);
-    return error ? error : pn_slab_create(arena, &slab);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    pn_slab_destroy(slab);
-    pinion_arena_destroy(arena);
-    return 0;
 }
 
 int main(void)

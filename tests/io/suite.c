@@ -49,14 +49,18 @@ static time_t seconds(void)
     return now.tv_sec;
 }
 
+int64_t suite_patience(void) { return (int64_t)seconds() + PATIENCE_S; }
+
+void suite_turn(int64_t end, const char *what)
+{
+    if ((int64_t)seconds() > end)
+        hangs(what);
+    (void)sched_yield();
+}
+
 void suite_until(const _Atomic int *value, int n)
 {
-    const time_t end = seconds() + PATIENCE_S;
-    while (atomic_load(value) < n) {
-        if (seconds() > end)
-            hangs("suite_until");
-        (void)sched_yield();
-    }
+    suite_until_holds(atomic_load(value) >= n);
 }
 
 void gate_init(struct gate *gate)

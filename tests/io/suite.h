@@ -76,6 +76,13 @@ void suite_expect(bool holds, const char *what, const char *file, int line);
  * come: then a test hangs. */
 void suite_until(const _Atomic int *value, int n);
 
+/* Likewise for any condition. */
+#define suite_until_holds(condition)                                                               \
+    for (int64_t suite_end_ = suite_patience(); !(condition);)                                     \
+    suite_turn(suite_end_, #condition)
+int64_t suite_patience(void);
+void suite_turn(int64_t end, const char *what);
+
 /* Who enters waits until it is opened. The thread sleeps meanwhile, so it takes no CPU. */
 struct gate {
     pthread_mutex_t lock;

@@ -30,8 +30,7 @@ PINION_TASK(void, look, (struct seen *, seen))
 static void until_canceled(struct seen *seen)
 {
     atomic_fetch_add(&seen->inside, 1);
-    while (pinion_check_cancel(seen->io) != -ECANCELED)
-        (void)sched_yield();
+    suite_until_holds(pinion_check_cancel(seen->io) == -ECANCELED);
     EXPECT(pinion_cancel_requested(seen->io));
     atomic_fetch_add(&seen->delivered, 1);
     atomic_fetch_add(&seen->runs, 1);
@@ -205,8 +204,7 @@ PINION_TASK(void, start_when_requested, (struct starter *, starter))
     if (starter->protects)
         (void)pinion_cancel_protect(starter->io, true);
     atomic_store(&starter->waits, 1);
-    while (!pinion_cancel_requested(starter->io))
-        (void)sched_yield();
+    suite_until_holds(pinion_cancel_requested(starter->io));
     EXPECT(pinion_group_concurrent(starter->io, &starter->group, &call) == 0);
     EXPECT(pinion_group_parallel(starter->io, &starter->group, &call) == 0);
     for (int i = 0; i < 20; i++)
@@ -461,8 +459,7 @@ static void a_request_that_its_maker_holds_back_only_shows_in_a_member(struct su
 PINION_TASK(void, look_when_requested, (struct viewed *, within))
 {
     atomic_store(&within->reached, 1);
-    while (!pinion_cancel_requested(within->io))
-        (void)sched_yield();
+    suite_until_holds(pinion_cancel_requested(within->io));
     EXPECT(pinion_check_cancel(within->io) == 0);
     EXPECT(!pinion_cancel_protect(within->io, false));
     atomic_fetch_add(&within->seen.runs, 1);
@@ -577,8 +574,7 @@ static void check_any_moment(struct viewed *within)
             atomic_store(&within->reached, 1);
         canceled += pinion_group_await(within->io, &group) == -ECANCELED;
     }
-    while (!pinion_cancel_requested(within->io))
-        (void)sched_yield();
+    suite_until_holds(pinion_cancel_requested(within->io));
     canceled += pinion_check_cancel(within->io) == -ECANCELED;
     EXPECT(canceled == 1);
     EXPECT(atomic_load(&within->seen.runs) == 120);

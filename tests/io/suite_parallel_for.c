@@ -366,8 +366,7 @@ static void until_requested(void *context, size_t begin, size_t end)
     (void)begin;
     (void)end;
     atomic_fetch_add(&asked->inside, 1);
-    while (!pinion_cancel_requested(asked->io))
-        (void)sched_yield();
+    suite_until_holds(pinion_cancel_requested(asked->io));
     atomic_fetch_add(&asked->parts, 1);
 }
 

@@ -158,21 +158,32 @@ static void start(struct suite *suite, struct waits *waits, struct wait_in_task_
     assert_int_equal(wait_in_task_parallel(suite->io, future, waits), 0);
 }
 
+/* … and lets it go, mostly so far that it is in its wait. */
+static void let_wait(struct waits *waits, int turns)
+{
+    gate_open(&waits->gate);
+    suite_until(&waits->reached, 1);
+    while (turns-- > 0)
+        (void)sched_yield();
+}
+
+static void end(struct waits *waits, int result)
+{
+    assert_int_equal(waits->result, result);
+    assert_int_equal(waits->check, 0);
+    gate_fini(&waits->gate);
+}
+
 static void a_task_is_given_the_signal_that_comes_while_it_waits(struct suite *suite)
 {
     for (int i = 0; i < SUITE_ROUNDS(8); i++) {
         struct waits waits = {0};
         struct wait_in_task_future future;
         start(suite, &waits, &future);
-        gate_open(&waits.gate);
-        suite_until(&waits.reached, 1);
-        for (int j = 0; j < i; j++)
-            (void)sched_yield();
+        let_wait(&waits, i);
         send(SIGUSR1);
         wait_in_task_await(suite->io, &future);
-        assert_int_equal(waits.result, SIGUSR1);
-        assert_int_equal(waits.check, 0);
-        gate_fini(&waits.gate);
+        end(&waits, SIGUSR1);
     }
 }
 
@@ -182,14 +193,9 @@ static void a_request_ends_the_wait(struct suite *suite)
         struct waits waits = {0};
         struct wait_in_task_future future;
         start(suite, &waits, &future);
-        gate_open(&waits.gate);
-        suite_until(&waits.reached, 1);
-        for (int j = 0; j < i; j++)
-            (void)sched_yield();
+        let_wait(&waits, i);
         wait_in_task_cancel(suite->io, &future);
-        assert_int_equal(waits.result, -ECANCELED);
-        assert_int_equal(waits.check, 0);
-        gate_fini(&waits.gate);
+        end(&waits, -ECANCELED);
     }
 }
 

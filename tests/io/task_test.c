@@ -2,6 +2,7 @@
  *
  * A task's block: where things lie in it, who gets to run it, and when it is freed.
  */
+#include "closures.h"
 #include "../sched/stress.h"
 
 #include <stdlib.h>
@@ -10,13 +11,10 @@
 #include <pinion/arena.h>
 
 #include "context.h"
-#include "slab.h"
 #include "task.h"
 
 #define QUEUED (PN_TASK_QUEUED | PN_TASK_IN_QUEUE)
 
-static struct pinion_arena *arena;
-static struct pn_slab *slab;
 static _Atomic int runs;
 
 static void count_run(const void *context, void *result)
@@ -261,21 +259,6 @@ static void of_claim_and_take_one_wins(void **state)
     assert_int_equal(pn_load_relaxed(&runs), RACES);
     assert_int_equal(pthread_barrier_destroy(&race.start), 0);
     assert_int_equal(pthread_barrier_destroy(&race.end), 0);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    const int error = pinion_arena_create(-1, &arena);
-    return error ? error : pn_slab_create(arena, &slab);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    pn_slab_destroy(slab);
-    pinion_arena_destroy(arena);
-    return 0;
 }
 
 int main(void)

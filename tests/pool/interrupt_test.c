@@ -154,19 +154,6 @@ PINION_TASK(int, sleep_for_ever, (struct pinion_io *, io), (atomic_int *, tid))
     return pinion_sleep(io, PINION_FOREVER);
 }
 
-static bool sleeps(int tid)
-{
-    char path[64], line[256];
-    (void)snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
-    must(file >= 0);
-    const ssize_t length = read(file, line, sizeof line - 1);
-    must(length > 0 && close(file) == 0);
-    line[length] = '\0';
-    const char *state = strrchr(line, ')');
-    return state && state[1] == ' ' && state[2] == 'S';
-}
-
 static void a_sleep_takes_no_cpu_also_where_idle_threads_poll(void **state)
 {
     const struct pinion_pool_options options = {.cpu_count = 2, .idle = PINION_IDLE_POLL};

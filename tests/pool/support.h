@@ -34,6 +34,8 @@
 #include <pinion/task.h>
 #include <pinion/topology.h>
 
+#include "../threads.h"
+
 #if defined(__SANITIZE_THREAD__)
 #define TEST_SLOW 8
 #elif defined(__SANITIZE_ADDRESS__)
@@ -52,14 +54,6 @@
 
 /* ns in which nothing retires. */
 #define LONG_NS (INT64_C(3600) * 1000000000)
-
-#define must(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            (void)fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);   \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 /* Polls until the condition holds; it is a failure if it does not for PATIENCE_S. */
 #define wait_until(condition)                                                                      \
