@@ -77,10 +77,13 @@ struct three : mutex_model<three, 3> {
 struct trying : mutex_model<trying, 2> {
     void thread(unsigned index)
     {
-        if (!index)
+        if (!index) {
             lock_and_use();
-        else if (pinion_mutex_try_lock(&mutex))
-            use();
+            return;
+        }
+        for (int i = 0; i < 4; i++) /* before, while and after the other has it */
+            if (pinion_mutex_try_lock(&mutex))
+                use();
     }
 };
 
