@@ -38,6 +38,7 @@
 
 #include <pinion/api.h>
 #include <pinion/group.h>
+#include <pinion/inline.h>
 #include <pinion/io.h>
 
 /* The alignment of a type, in C and in C++. */
@@ -69,6 +70,12 @@
 #define PINION_PASTE_(a, b, c)  PINION_PASTE2_(a, b, c)
 #define PINION_PASTE2_(a, b, c) a##b##c
 
+#if defined(__GNUC__)
+#define PINION_NOINLINE_ __attribute__((noinline))
+#else
+#define PINION_NOINLINE_
+#endif
+
 /* 1 if R is the one token `void`: only then is PINION_VOID_FOUND_ followed by the parenthesis. */
 #define PINION_IS_VOID_(R)              PINION_SECOND_(PINION_VOID_##R (), 0, ~)
 #define PINION_VOID_void                PINION_VOID_FOUND_
@@ -87,22 +94,26 @@
 #define PINION_LOAD_(T, a)      pinion_args_->a
 
 /* The lists that a task of n arguments needs: its parameters, the fields of its context, further
- * parameters of a wrapper, the values of the context, the arguments taken from it. */
+ * parameters of a wrapper, the values of the context, the arguments taken from it, those passed
+ * on. */
 #define PINION_PARAMETERS_0_(name) void
 #define PINION_FIELDS_0_(name) char none;
 #define PINION_MORE_0_(name)
 #define PINION_VALUES_0_(name) 0
 #define PINION_LOADS_0_(name)
+#define PINION_NAMES_0_(name)
 #define PINION_PARAMETERS_1_(name, p1) PINION_PARAMETER_ p1
 #define PINION_FIELDS_1_(name, p1) PINION_FIELD_ p1
 #define PINION_MORE_1_(name, p1) , PINION_PARAMETER_ p1
 #define PINION_VALUES_1_(name, p1) PINION_NAME_ p1
 #define PINION_LOADS_1_(name, p1) PINION_LOAD_ p1
+#define PINION_NAMES_1_ PINION_VALUES_1_
 #define PINION_PARAMETERS_2_(name, p1, p2) PINION_PARAMETER_ p1, PINION_PARAMETER_ p2
 #define PINION_FIELDS_2_(name, p1, p2) PINION_FIELD_ p1 PINION_FIELD_ p2
 #define PINION_MORE_2_(name, p1, p2) , PINION_PARAMETER_ p1 , PINION_PARAMETER_ p2
 #define PINION_VALUES_2_(name, p1, p2) PINION_NAME_ p1, PINION_NAME_ p2
 #define PINION_LOADS_2_(name, p1, p2) PINION_LOAD_ p1, PINION_LOAD_ p2
+#define PINION_NAMES_2_ PINION_VALUES_2_
 #define PINION_PARAMETERS_3_(name, p1, p2, p3)                                                     \
     PINION_PARAMETER_ p1, PINION_PARAMETER_ p2, PINION_PARAMETER_ p3
 #define PINION_FIELDS_3_(name, p1, p2, p3) PINION_FIELD_ p1 PINION_FIELD_ p2 PINION_FIELD_ p3
@@ -110,6 +121,7 @@
     , PINION_PARAMETER_ p1 , PINION_PARAMETER_ p2 , PINION_PARAMETER_ p3
 #define PINION_VALUES_3_(name, p1, p2, p3) PINION_NAME_ p1, PINION_NAME_ p2, PINION_NAME_ p3
 #define PINION_LOADS_3_(name, p1, p2, p3) PINION_LOAD_ p1, PINION_LOAD_ p2, PINION_LOAD_ p3
+#define PINION_NAMES_3_ PINION_VALUES_3_
 #define PINION_PARAMETERS_4_(name, p1, p2, p3, p4)                                                 \
     PINION_PARAMETER_ p1, PINION_PARAMETER_ p2, PINION_PARAMETER_ p3, PINION_PARAMETER_ p4
 #define PINION_FIELDS_4_(name, p1, p2, p3, p4)                                                     \
@@ -120,6 +132,7 @@
     PINION_NAME_ p1, PINION_NAME_ p2, PINION_NAME_ p3, PINION_NAME_ p4
 #define PINION_LOADS_4_(name, p1, p2, p3, p4)                                                      \
     PINION_LOAD_ p1, PINION_LOAD_ p2, PINION_LOAD_ p3, PINION_LOAD_ p4
+#define PINION_NAMES_4_ PINION_VALUES_4_
 #define PINION_PARAMETERS_5_(name, p1, p2, p3, p4, p5)                                             \
     PINION_PARAMETER_ p1, PINION_PARAMETER_ p2, PINION_PARAMETER_ p3, PINION_PARAMETER_ p4,        \
     PINION_PARAMETER_ p5
@@ -132,6 +145,7 @@
     PINION_NAME_ p1, PINION_NAME_ p2, PINION_NAME_ p3, PINION_NAME_ p4, PINION_NAME_ p5
 #define PINION_LOADS_5_(name, p1, p2, p3, p4, p5)                                                  \
     PINION_LOAD_ p1, PINION_LOAD_ p2, PINION_LOAD_ p3, PINION_LOAD_ p4, PINION_LOAD_ p5
+#define PINION_NAMES_5_ PINION_VALUES_5_
 #define PINION_PARAMETERS_6_(name, p1, p2, p3, p4, p5, p6)                                         \
     PINION_PARAMETER_ p1, PINION_PARAMETER_ p2, PINION_PARAMETER_ p3, PINION_PARAMETER_ p4,        \
     PINION_PARAMETER_ p5, PINION_PARAMETER_ p6
@@ -147,6 +161,7 @@
 #define PINION_LOADS_6_(name, p1, p2, p3, p4, p5, p6)                                              \
     PINION_LOAD_ p1, PINION_LOAD_ p2, PINION_LOAD_ p3, PINION_LOAD_ p4, PINION_LOAD_ p5,           \
     PINION_LOAD_ p6
+#define PINION_NAMES_6_ PINION_VALUES_6_
 #define PINION_PARAMETERS_7_(name, p1, p2, p3, p4, p5, p6, p7)                                     \
     PINION_PARAMETER_ p1, PINION_PARAMETER_ p2, PINION_PARAMETER_ p3, PINION_PARAMETER_ p4,        \
     PINION_PARAMETER_ p5, PINION_PARAMETER_ p6, PINION_PARAMETER_ p7
@@ -162,6 +177,7 @@
 #define PINION_LOADS_7_(name, p1, p2, p3, p4, p5, p6, p7)                                          \
     PINION_LOAD_ p1, PINION_LOAD_ p2, PINION_LOAD_ p3, PINION_LOAD_ p4, PINION_LOAD_ p5,           \
     PINION_LOAD_ p6, PINION_LOAD_ p7
+#define PINION_NAMES_7_ PINION_VALUES_7_
 #define PINION_PARAMETERS_8_(name, p1, p2, p3, p4, p5, p6, p7, p8)                                 \
     PINION_PARAMETER_ p1, PINION_PARAMETER_ p2, PINION_PARAMETER_ p3, PINION_PARAMETER_ p4,        \
     PINION_PARAMETER_ p5, PINION_PARAMETER_ p6, PINION_PARAMETER_ p7, PINION_PARAMETER_ p8
@@ -177,6 +193,7 @@
 #define PINION_LOADS_8_(name, p1, p2, p3, p4, p5, p6, p7, p8)                                      \
     PINION_LOAD_ p1, PINION_LOAD_ p2, PINION_LOAD_ p3, PINION_LOAD_ p4, PINION_LOAD_ p5,           \
     PINION_LOAD_ p6, PINION_LOAD_ p7, PINION_LOAD_ p8
+#define PINION_NAMES_8_ PINION_VALUES_8_
 
 /* The list of a kind for the n arguments in ...; the inside of a parenthesis. */
 #define PINION_LIST_(kind, n, ...) PINION_PASTE_(kind, n, _)(__VA_ARGS__)
@@ -190,10 +207,11 @@
                   (PINION_LIST_(PINION_FIELDS_, n, __VA_ARGS__)),                                  \
                   (PINION_LIST_(PINION_MORE_, n, __VA_ARGS__)),                                    \
                   (PINION_LIST_(PINION_VALUES_, n, __VA_ARGS__)),                                  \
-                  (PINION_LIST_(PINION_LOADS_, n, __VA_ARGS__)))
+                  (PINION_LIST_(PINION_LOADS_, n, __VA_ARGS__)),                                   \
+                  (PINION_LIST_(PINION_NAMES_, n, __VA_ARGS__)))
 
 /* Everything but the body, for a function with a result (0) and without one (1). */
-#define PINION_TASK_RESULT_0_(linkage, R, name, parameters, fields, more, values, loads)           \
+#define PINION_TASK_RESULT_0_(linkage, R, name, parameters, fields, more, values, loads, names)    \
     struct name##_args {                                                                           \
         PINION_OPEN_ fields                                                                        \
     };                                                                                             \
@@ -218,13 +236,27 @@
                                                  sizeof(R), PINION_ALIGNOF(R)};                    \
         return pinion_call_;                                                                       \
     }                                                                                              \
-    static inline PINION_UNUSED struct name##_future name##_async(                                 \
-        struct pinion_io *pinion_io_ PINION_OPEN_ more)                                            \
+    /* Apart, so that what is run in place needs little of the stack. */                           \
+    static PINION_UNUSED PINION_NOINLINE_ struct name##_future name##_queue(                       \
+        struct pinion_io *pinion_io_, struct name##_args pinion_args_)                             \
     {                                                                                              \
-        const struct name##_args pinion_args_ = {PINION_OPEN_ values};                             \
         const struct pinion_call pinion_call_ = name##_call(&pinion_args_);                        \
         struct name##_future pinion_future_;                                                       \
         pinion_async(pinion_io_, &pinion_call_, &pinion_future_.result, &pinion_future_.future);   \
+        return pinion_future_;                                                                     \
+    }                                                                                              \
+    static inline PINION_UNUSED struct name##_future name##_async(                                 \
+        struct pinion_io *pinion_io_ PINION_OPEN_ more)                                            \
+    {                                                                                              \
+        struct name##_future pinion_future_;                                                       \
+        if (!pinion_runs_inline_(pinion_io_)) {                                                    \
+            const struct name##_args pinion_args_ = {PINION_OPEN_ values};                         \
+            return name##_queue(pinion_io_, pinion_args_);                                         \
+        }                                                                                          \
+        void *const pinion_local_ = pinion_thread_1.local;                                         \
+        pinion_future_.result = name(PINION_OPEN_ names);                                          \
+        pinion_thread_1.local = pinion_local_;                                                     \
+        pinion_future_.future.task = NULL;                                                         \
         return pinion_future_;                                                                     \
     }                                                                                              \
     static inline PINION_UNUSED int name##_concurrent(struct pinion_io *pinion_io_,                \
@@ -244,6 +276,12 @@
     static inline PINION_UNUSED void name##_detached(                                              \
         struct pinion_io *pinion_io_ PINION_OPEN_ more)                                            \
     {                                                                                              \
+        if (pinion_runs_inline_(pinion_io_)) {                                                     \
+            void *const pinion_local_ = pinion_thread_1.local;                                     \
+            (void)name(PINION_OPEN_ names);                                                        \
+            pinion_thread_1.local = pinion_local_;                                                 \
+            return;                                                                                \
+        }                                                                                          \
         const struct name##_args pinion_args_ = {PINION_OPEN_ values};                             \
         const struct pinion_call pinion_call_ = name##_call(&pinion_args_);                        \
         pinion_async_detached(pinion_io_, &pinion_call_);                                          \
@@ -258,7 +296,8 @@
     static inline PINION_UNUSED R name##_await(struct pinion_io *pinion_io_,                       \
                                    struct name##_future *pinion_future_)                           \
     {                                                                                              \
-        pinion_await(pinion_io_, &pinion_future_->future, &pinion_future_->result);                \
+        if (pinion_future_->future.task)                                                           \
+            pinion_await(pinion_io_, &pinion_future_->future, &pinion_future_->result);            \
         return pinion_future_->result;                                                             \
     }                                                                                              \
     static inline PINION_UNUSED R name##_cancel(struct pinion_io *pinion_io_,                      \
@@ -268,7 +307,7 @@
         return pinion_future_->result;                                                             \
     }
 
-#define PINION_TASK_RESULT_1_(linkage, R, name, parameters, fields, more, values, loads)           \
+#define PINION_TASK_RESULT_1_(linkage, R, name, parameters, fields, more, values, loads, names)    \
     struct name##_args {                                                                           \
         PINION_OPEN_ fields                                                                        \
     };                                                                                             \
@@ -293,13 +332,27 @@
                                                  0, 0};                                            \
         return pinion_call_;                                                                       \
     }                                                                                              \
-    static inline PINION_UNUSED struct name##_future name##_async(                                 \
-        struct pinion_io *pinion_io_ PINION_OPEN_ more)                                            \
+    /* Apart, so that what is run in place needs little of the stack. */                           \
+    static PINION_UNUSED PINION_NOINLINE_ struct name##_future name##_queue(                       \
+        struct pinion_io *pinion_io_, struct name##_args pinion_args_)                             \
     {                                                                                              \
-        const struct name##_args pinion_args_ = {PINION_OPEN_ values};                             \
         const struct pinion_call pinion_call_ = name##_call(&pinion_args_);                        \
         struct name##_future pinion_future_;                                                       \
         pinion_async(pinion_io_, &pinion_call_, NULL, &pinion_future_.future);                     \
+        return pinion_future_;                                                                     \
+    }                                                                                              \
+    static inline PINION_UNUSED struct name##_future name##_async(                                 \
+        struct pinion_io *pinion_io_ PINION_OPEN_ more)                                            \
+    {                                                                                              \
+        struct name##_future pinion_future_;                                                       \
+        if (!pinion_runs_inline_(pinion_io_)) {                                                    \
+            const struct name##_args pinion_args_ = {PINION_OPEN_ values};                         \
+            return name##_queue(pinion_io_, pinion_args_);                                         \
+        }                                                                                          \
+        void *const pinion_local_ = pinion_thread_1.local;                                         \
+        name(PINION_OPEN_ names);                                                                  \
+        pinion_thread_1.local = pinion_local_;                                                     \
+        pinion_future_.future.task = NULL;                                                         \
         return pinion_future_;                                                                     \
     }                                                                                              \
     static inline PINION_UNUSED int name##_concurrent(struct pinion_io *pinion_io_,                \
@@ -319,6 +372,12 @@
     static inline PINION_UNUSED void name##_detached(                                              \
         struct pinion_io *pinion_io_ PINION_OPEN_ more)                                            \
     {                                                                                              \
+        if (pinion_runs_inline_(pinion_io_)) {                                                     \
+            void *const pinion_local_ = pinion_thread_1.local;                                     \
+            name(PINION_OPEN_ names);                                                              \
+            pinion_thread_1.local = pinion_local_;                                                 \
+            return;                                                                                \
+        }                                                                                          \
         const struct name##_args pinion_args_ = {PINION_OPEN_ values};                             \
         const struct pinion_call pinion_call_ = name##_call(&pinion_args_);                        \
         pinion_async_detached(pinion_io_, &pinion_call_);                                          \
@@ -333,7 +392,8 @@
     static inline PINION_UNUSED R name##_await(struct pinion_io *pinion_io_,                       \
                                    struct name##_future *pinion_future_)                           \
     {                                                                                              \
-        pinion_await(pinion_io_, &pinion_future_->future, NULL);                                   \
+        if (pinion_future_->future.task)                                                           \
+            pinion_await(pinion_io_, &pinion_future_->future, NULL);                               \
     }                                                                                              \
     static inline PINION_UNUSED R name##_cancel(struct pinion_io *pinion_io_,                      \
                                    struct name##_future *pinion_future_)                           \

@@ -56,13 +56,19 @@
 /* Where no ordered access will do: after a change of any order, before a load. */
 #define pn_fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
 
-/* For the one public field that is not _Atomic, since C++ must read its struct: the task of a
- * future. */
+/* The light side of an asymmetric fence (asymmetric.h). */
+#define pn_light_fence() atomic_signal_fence(memory_order_seq_cst)
+
+/* For public fields that are not _Atomic, since C++ must read their structs: the task of a future,
+ * a thread's head. */
+#define pn_plain_load_relaxed(p)     __atomic_load_n((p), __ATOMIC_RELAXED)
 #define pn_plain_load_seq_cst(p)     __atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define pn_plain_store_seq_cst(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
+#define pn_plain_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 
 /* A counter with one writer: an increment without a locked instruction. Others may read it. */
-#define pn_count(p, n) pn_store_relaxed((p), pn_load_relaxed(p) + (n))
+#define pn_count(p, n)       pn_store_relaxed((p), pn_load_relaxed(p) + (n))
+#define pn_plain_count(p, n) pn_plain_store_relaxed((p), pn_plain_load_relaxed(p) + (n))
 
 /* What a loop does that waits for another core without leaving the CPU. */
 static inline void pn_pause(void)

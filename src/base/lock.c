@@ -29,6 +29,12 @@ void pn_lock(_Atomic(uint32_t) *lock)
         (void)pn_futex_wait(lock, CONTENDED, INT64_MAX);
 }
 
+bool pn_lock_try(_Atomic(uint32_t) *lock)
+{
+    uint32_t seen = FREE;
+    return pn_load_relaxed(lock) == FREE && pn_cas_acquire(lock, &seen, HELD); /* as pn_lock */
+}
+
 void pn_unlock(_Atomic(uint32_t) *lock)
 {
     /* Release: what was done under the lock, pairs with the acquires in pn_lock. (And it takes in

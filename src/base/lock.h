@@ -6,10 +6,14 @@
 #ifndef PN_LOCK_H
 #define PN_LOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Takes the lock. Spins a little, then sleeps. Keeps errno. */
 void pn_lock(_Atomic(uint32_t) *lock);
+
+/* Takes it if it is free. */
+bool pn_lock_try(_Atomic(uint32_t) *lock);
 
 /* Releases it. What holds the word may be gone as soon as the next one could take it: after the
  * store only its address is used. */

@@ -46,6 +46,71 @@ bool pn_cancel_leave(struct pinion_task *task, struct pn_waiter *waiter)
     return true;
 }
 
+/* ---- awaits ---- */
+
+static void forward_cancel(struct pn_waiter *waiter)
+{
+    pn_cancel_request(PN_CONTAINER_OF(waiter, struct pn_await, waiter)->awaited);
+}
+
+static void enter(struct pn_await *await)
+{
+    pn_waiter_init(&await->waiter);
+    await->waiter.interrupt = forward_cancel;
+    await->is_entered = pn_cancel_enter(await->caller, &await->waiter);
+    if (!await->is_entered)
+        pn_cancel_request(await->awaited);
+}
+
+void pn_await_enter_all(void)
+{
+    struct pn_await *await;
+    while ((await = pn_context()->awaits)) {
+        pn_context()->awaits = await->outer;
+        enter(await);
+    }
+}
+
+void pn_await_begin_here(struct pn_await *await, struct pinion_task *caller,
+                         struct pinion_task *awaited)
+{
+    await->caller = caller;
+    await->awaited = awaited;
+    await->is_entered = false;
+    await->outer = pn_context()->awaits;
+    if (PN_UNLIKELY(pn_load_relaxed(&caller->cancel) & PN_CANCEL_ARMED))
+        pn_cancel_request(awaited);
+    pn_context()->awaits = await;
+}
+
+void pn_await_end_here(struct pn_await *await)
+{
+    if (PN_LIKELY(pn_context()->awaits == await))
+        pn_context()->awaits = await->outer;
+    else
+        pn_await_end(await);
+}
+
+void pn_await_begin(struct pn_await *await, struct pinion_task *caller,
+                    struct pinion_task *awaited)
+{
+    await->caller = caller;
+    await->awaited = awaited;
+    await->is_entered = false;
+    if (caller)
+        enter(await);
+    else
+        pn_waiter_init(&await->waiter);
+}
+
+void pn_await_end(struct pn_await *await)
+{
+    if (await->is_entered)
+        (void)pn_cancel_leave(await->caller, &await->waiter);
+}
+
+/* ---- what a task sees ---- */
+
 void pn_cancel_show(struct pinion_task *task)
 {
     uintptr_t seen = pn_load_relaxed(&task->cancel);
@@ -74,6 +139,7 @@ void pn_cancel_renew(struct pinion_task *task, bool is_inherited)
 bool pinion_cancel_requested(struct pinion_io *io)
 {
     (void)io; /* the current task is the thread's, whichever io is passed */
+    (void)pn_cancel_target(); /* what its awaits pass on shows, also while it is protected */
     struct pinion_task *task = pn_context()->task;
     /* Acquire: pairs with pn_cancel_request, so that who sees the flag sees why. */
     return task && (pn_load_acquire(&task->cancel) & PN_CANCEL_REQUESTED);
@@ -108,11 +174,11 @@ bool pinion_cancel_protect(struct pinion_io *io, bool blocked)
 void pinion_task_local_set(struct pinion_io *io, void *value)
 {
     (void)io;
-    *pn_context_local() = value;
+    pn_thread()->local = value;
 }
 
 void *pinion_task_local(struct pinion_io *io)
 {
     (void)io;
-    return *pn_context_local();
+    return pn_thread()->local;
 }

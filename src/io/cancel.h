@@ -17,12 +17,45 @@
  * keeps it. */
 void pn_cancel_request(struct pinion_task *task);
 
+/* An await as a canceler of who awaits sees it: it passes the request on to the awaited task.
+ *
+ * Where the awaited task runs in the awaiting thread itself, the canceler is told only once the
+ * awaited task comes to a cancelation point; until then the await stands in its thread's list, and
+ * costs no more than that. */
+struct pn_await {
+    struct pn_waiter waiter;
+    struct pinion_task *caller, *awaited;
+    struct pn_await *outer;
+    bool is_entered; /* the caller's cancel word has, or had, the waiter */
+};
+
+/* Begins an await of a task that the calling thread is going to run, and ends it. */
+void pn_await_begin_here(struct pn_await *await, struct pinion_task *caller,
+                         struct pinion_task *awaited);
+void pn_await_end_here(struct pn_await *await);
+
+/* The same for one that another thread runs. caller may be NULL. */
+void pn_await_begin(struct pn_await *await, struct pinion_task *caller,
+                    struct pinion_task *awaited);
+void pn_await_end(struct pn_await *await);
+
+/* Enters the awaits that the calling thread is in: requests to their callers are passed on now. */
+void pn_await_enter_all(void);
+
 /* The task that runs here if a request can reach it: not outside tasks, nor while it is
  * protected. */
-static inline struct pinion_task *pn_cancel_target(void)
+static inline struct pinion_task *pn_cancel_reachable(void)
 {
     struct pinion_task *task = pn_context()->task;
     return task && !task->is_protected ? task : NULL;
+}
+
+/* The same at a cancelation point. */
+static inline struct pinion_task *pn_cancel_target(void)
+{
+    if (PN_UNLIKELY(pn_context()->awaits != NULL))
+        pn_await_enter_all();
+    return pn_cancel_reachable();
 }
 
 /* Delivers a pending request: true once, the cancelation point gives -ECANCELED. task may be

@@ -6,11 +6,16 @@
 #ifndef PN_CONTEXT_H
 #define PN_CONTEXT_H
 
+#include <pinion/inline.h>
+
 struct pinion_task;
+struct pn_await;
+struct pn_run;
 
 struct pn_context {
     struct pinion_task *task; /* NULL outside tasks */
-    void *local;              /* pinion_task_local outside tasks */
+    struct pn_await *awaits;  /* that no canceler knows yet, innermost first (cancel.h) */
+    struct pn_run *runs;      /* of tasks whose runner is told, innermost first (task.h) */
 };
 
 /* initial-exec: a direct access instead of a call, and few enough bytes for a library that is
@@ -28,7 +33,18 @@ static inline struct pn_context *pn_context(void)
     return here;
 }
 
-/* Where the task's (or outside tasks the thread's) one pointer is. */
-void **pn_context_local(void);
+/* The same for what the typed macros read too. */
+static inline struct pinion_thread *pn_thread(void)
+{
+    struct pinion_thread *here = &pinion_thread_1;
+    __asm__("" : "+r"(here));
+    return here;
+}
+
+/* A thread begins to be used: from now on it knows where its stack ends. */
+void pn_thread_note_stack(void);
+
+/* The head of a thread that has none. */
+extern struct pinion_head pn_head_none __attribute__((visibility("hidden")));
 
 #endif

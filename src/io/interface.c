@@ -60,7 +60,8 @@ void pinion_async(struct pinion_io *io, const struct pinion_call *call, void *re
     PN_ASSERT(pn_call_is_valid(call));
     if (PN_UNLIKELY(!pn_call_is_aligned(call)))
         pn_call_run_mended(call, result);
-    else if (!pn_io_is_refused(io) && io->vtable->queue(io, &spawn, &future->task))
+    else if (!pinion_runs_inline_(io) && !pn_io_is_refused(io) &&
+             io->vtable->queue(io, &spawn, &future->task))
         return;
     else
         pn_call_run(call, result);
@@ -74,7 +75,8 @@ void pinion_async_detached(struct pinion_io *io, const struct pinion_call *call)
     PN_ASSERT(pn_call_is_valid(call));
     if (PN_UNLIKELY(!pn_call_is_aligned(call)))
         pn_call_run_mended(call, NULL);
-    else if (pn_io_is_refused(io) || !io->vtable->queue(io, &spawn, &unused))
+    else if (pinion_runs_inline_(io) || pn_io_is_refused(io) ||
+             !io->vtable->queue(io, &spawn, &unused))
         pn_call_run(call, NULL);
 }
 
@@ -109,26 +111,48 @@ int pinion_async_parallel(struct pinion_io *io, const struct pinion_call *call,
     return pn_spawn(io, &spawn, &future->task);
 }
 
-/* An await as a canceler sees it: it passes the request on. */
-struct await {
-    struct pn_waiter waiter;
-    struct pinion_task *awaited;
-};
-
-static void forward_cancel(struct pn_waiter *waiter)
+/* Runs here a task that nobody else runs or will run; is_own: that nobody else knows any more, and
+ * whose result goes to `result`. caller: the task that passes requests on, or NULL. */
+static void run_here(struct pinion_io *io, struct pinion_task *task, bool is_own, void *result,
+                     struct pinion_task *caller)
 {
-    pn_cancel_request(PN_CONTAINER_OF(waiter, struct await, waiter)->awaited);
-}
-
-/* Returns when the task is done: run here, if nobody took it, or waited for. */
-static void wait_or_run(struct pinion_io *io, struct pinion_task *task, struct pn_waiter *waiter)
-{
-    if (pn_task_claim(task)) {
+    struct pn_await await;
+    if (caller)
+        pn_await_begin_here(&await, caller, task);
+    if (is_own) {
+        pn_task_run_own(task, result);
+    } else {
         io->vtable->claimed(io, task);
         pn_task_run_claimed(task);
-    } else if (pn_task_add_waiter(task, waiter)) {
-        (void)pn_waiter_wait(waiter, 1, false, INT64_MAX, io->spin_ns);
     }
+    if (caller)
+        pn_await_end_here(&await);
+}
+
+/* What who waits for a task does meanwhile. */
+struct awaited {
+    struct pinion_io *io;
+    struct pinion_task *task;
+};
+
+static void *find_help(void *context)
+{
+    const struct awaited *awaited = context;
+    return awaited->io->vtable->find_help(awaited->io, awaited->task);
+}
+
+static void run_help(void *context, void *found)
+{
+    const struct awaited *awaited = context;
+    awaited->io->vtable->run_help(awaited->io, found);
+}
+
+static void wait_helping(struct pinion_io *io, struct pinion_task *task, struct pn_waiter *waiter)
+{
+    struct awaited awaited = {.io = io, .task = task};
+    const struct pn_help help = {.find = find_help, .run = run_help, .context = &awaited};
+    if (pn_task_add_waiter(task, waiter))
+        pn_waiter_wait_helping(waiter, io->spin_ns, &help);
 }
 
 /* A task of the parent that was not done when this process began: nobody here ends it, and nobody
@@ -147,29 +171,40 @@ static void consume(struct pinion_io *io, struct pinion_future *future, void *re
     io->vtable->drop(io, task);
 }
 
+/* Returns when the task, which was not done, is: run here, if nobody took it, or waited for. True
+ * if its result has gone to `result`. caller: the task whose requests are passed on, or NULL. */
+static bool complete(struct pinion_io *io, struct pinion_task *task, void *result,
+                     struct pinion_task *caller)
+{
+    if (io->vtable->take_own(io, task)) {
+        run_here(io, task, true, result, caller);
+        return true;
+    }
+    if (pn_task_claim(task)) {
+        run_here(io, task, false, NULL, caller);
+        return false;
+    }
+    struct pn_await await;
+    pn_await_enter_all();
+    pn_await_begin(&await, caller, task);
+    wait_helping(io, task, &await.waiter);
+    pn_await_end(&await);
+    return false;
+}
+
 void pinion_await(struct pinion_io *io, struct pinion_future *future, void *result)
 {
     struct pinion_task *task = future->task;
     if (!task)
         return;
-    struct pinion_task *caller = pn_cancel_target();
     if (!pn_task_is_done(task)) {
         if (pn_io_is_refused(io)) {
             abandon(future);
             return;
         }
-        struct await await = {.awaited = task};
-        pn_waiter_init(&await.waiter);
-        await.waiter.interrupt = forward_cancel;
-        if (!caller) {
-            wait_or_run(io, task, &await.waiter);
-        } else if (pn_cancel_enter(caller, &await.waiter)) {
-            wait_or_run(io, task, &await.waiter);
-            (void)pn_cancel_leave(caller, &await.waiter);
-        } else {
-            pn_cancel_request(task);
-            wait_or_run(io, task, &await.waiter);
-        }
+        struct pinion_task *caller = pn_cancel_reachable();
+        if (complete(io, task, result, caller))
+            result = NULL; /* it is in place */
         if (caller && pn_cancel_was_delivered(task))
             (void)pn_cancel_deliver(caller);
     }
@@ -186,11 +221,8 @@ void pinion_cancel(struct pinion_io *io, struct pinion_future *future, void *res
         return;
     }
     pn_cancel_request(task);
-    if (!pn_task_is_done(task)) {
-        struct pn_waiter waiter;
-        pn_waiter_init(&waiter);
-        wait_or_run(io, task, &waiter);
-    }
+    if (!pn_task_is_done(task) && complete(io, task, result, NULL))
+        result = NULL;
     consume(io, future, result);
 }
 

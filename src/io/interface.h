@@ -70,9 +70,16 @@ struct pn_io_vtable {
     /* As pinion_async_concurrent and _parallel and their kin: kind is PN_CONCURRENT or
      * PN_PARALLEL. */
     int (*spawn)(struct pinion_io *io, const struct pn_spawn *spawn, struct pinion_task **task);
+    /* Takes a task out of the caller's own queue if it is the youngest there: then nobody else
+     * takes it, and it is RUNNING. By who awaits it, so that nobody claims it meanwhile. */
+    bool (*take_own)(struct pinion_io *io, struct pinion_task *task);
     /* A task was claimed by the caller, which is about to run it. For its queue and its
      * counters. */
     void (*claimed)(struct pinion_io *io, struct pinion_task *task);
+    /* What the caller can do while it waits for a task that runs elsewhere: a task that this one
+     * made, taken; NULL: none is to be had. Then runs it. */
+    void *(*find_help)(struct pinion_io *io, struct pinion_task *awaited);
+    void (*run_help)(struct pinion_io *io, void *found);
     /* The future lets go of a done task: pn_task_drop, with the caller's slab. */
     void (*drop)(struct pinion_io *io, struct pinion_task *task);
     void (*yield)(struct pinion_io *io);

@@ -108,7 +108,8 @@ void pn_member_begin(struct pn_member_here *here, struct pinion_group *group)
     struct pn_context *context = pn_context();
     struct pinion_task *maker = context->task;
     here->maker = maker;
-    here->task = (struct pinion_task){.local = *pn_context_local()};
+    here->local = pn_thread()->local; /* with which the member begins */
+    here->task = (struct pinion_task){.is_protected = false};
     pn_store_relaxed(&here->task.state, PN_TASK_RUNNING); /* published by the group's lock */
     /* Relaxed: the maker's delivery was by this thread. */
     const uintptr_t word = maker ? pn_load_relaxed(&maker->cancel) : 0;
@@ -122,6 +123,7 @@ void pn_member_begin(struct pn_member_here *here, struct pinion_group *group)
 void pn_member_end(struct pn_member_here *here)
 {
     pn_context()->task = here->maker;
+    pn_thread()->local = here->local;
     pn_member_leave(&here->task);
 }
 

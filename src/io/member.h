@@ -58,6 +58,7 @@ struct pn_member_here {
     struct pinion_task task;
     struct pn_member member;
     struct pinion_task *maker; /* the task that ran before, NULL: none */
+    void *local;               /* its pointer */
 };
 
 /* Enters it and makes it the current task, which begins with its maker's pointer and, to be seen

@@ -112,7 +112,7 @@ static size_t adapted(size_t size, int64_t ns)
 
 static void run_part(const struct loop *loop, struct pinion_task *task, size_t begin, size_t end)
 {
-    task->local = loop->local;
+    pn_thread()->local = loop->local;
     task->is_protected = loop->is_protected;
     pn_cancel_renew(task, loop->was_requested);
     loop->body(loop->context, begin, end);
@@ -179,7 +179,7 @@ void pinion_parallel_for(struct pinion_io *io, size_t begin, size_t end, size_t 
     struct loop loop = {.io = io, .group = &group, .body = body, .context = context, .end = end,
                         .grain = grain};
     loop.width = pn_io_is_refused(io) ? 0 : io->width;
-    loop.local = *pn_context_local();
+    loop.local = pn_thread()->local;
     loop.is_protected = caller && caller->is_protected;
     loop.was_requested = pinion_cancel_requested(io);
     pn_store_relaxed(&loop.next, begin); /* published by the queue that has the helper */

@@ -56,17 +56,17 @@ static struct pn_task_large *large_of(struct pinion_task *task)
 static bool place_small(struct pinion_task *task, const struct layout *layout,
                         const struct pinion_call *call)
 {
-    task->is_large = false;
-    task->context = (char *)task + layout->context_offset;
-    task->result = call->result_size ? (char *)task + layout->result_offset : NULL;
+    task->context_offset = (uint8_t)(layout->context_offset & UINT8_MAX); /* at most 128 */
+    task->result_offset = call->result_size ? (uint16_t)layout->result_offset : 0;
     task->result_small = (uint16_t)call->result_size;
+    if (call->context_size)
+        memcpy((char *)task + layout->context_offset, call->context, call->context_size);
     return true;
 }
 
 static bool place_large(struct pinion_task *task, const struct pinion_call *call,
                         struct pinion_arena *arena)
 {
-    task->is_large = true;
     struct pn_task_large *large = large_of(task);
     struct layout layout = lay_out(call, 0);
     if (layout.bytes == 0) /* an alignment alone brought it here; the arena refuses 0 bytes */
@@ -76,11 +76,26 @@ static bool place_large(struct pinion_task *task, const struct pinion_call *call
         return false;
     large->arena = arena;
     large->payload_bytes = layout.bytes;
+    large->result = call->result_size ? (char *)large->payload + layout.result_offset : NULL;
     large->result_bytes = call->result_size;
-    task->context = (char *)large->payload + layout.context_offset;
-    task->result = call->result_size ? (char *)large->payload + layout.result_offset : NULL;
-    task->result_small = UINT16_MAX;
+    task->context_offset = 0;
+    task->result_offset = task->result_small = 0;
+    if (call->context_size)
+        memcpy(large->payload, call->context, call->context_size);
     return true;
+}
+
+const void *pn_task_context(struct pinion_task *task)
+{
+    return PN_UNLIKELY(task->is_large) ? large_of(task)->payload
+                                       : (char *)task + task->context_offset;
+}
+
+void *pn_task_result(struct pinion_task *task)
+{
+    if (PN_UNLIKELY(task->is_large))
+        return large_of(task)->result;
+    return task->result_offset ? (char *)task + task->result_offset : NULL;
 }
 
 struct pinion_task *pn_task_create(const struct pn_spawn *spawn, uintptr_t state,
@@ -94,7 +109,10 @@ struct pinion_task *pn_task_create(const struct pn_spawn *spawn, uintptr_t state
         pn_slab_alloc(slab, is_small ? layout.bytes : head + sizeof(struct pn_task_large));
     if (!task)
         return NULL;
+    task->kind = (uint8_t)(spawn->kind & 0xf);
+    task->is_large = !is_small;
     task->is_member = spawn->group != NULL;
+    task->is_protected = false;
     if (!(is_small ? place_small(task, &layout, call) : place_large(task, call, arena))) {
         pn_slab_free(slab, task);
         return NULL;
@@ -102,12 +120,8 @@ struct pinion_task *pn_task_create(const struct pn_spawn *spawn, uintptr_t state
     pn_store_relaxed(&task->state, state); /* published by the queue, or by the hand-over */
     pn_store_relaxed(&task->cancel, 0);
     task->start = call->start;
-    task->next = NULL;
-    task->local = *pn_context_local();
-    task->kind = (uint8_t)spawn->kind;
-    task->is_protected = false;
-    if (call->context_size)
-        memcpy(task->context, call->context, call->context_size);
+    pn_store_relaxed(&task->link, NULL);
+    task->local = pn_thread()->local;
     if (spawn->group)
         pn_member_init(task, spawn->group);
     return task;
@@ -197,8 +211,7 @@ static PINION_UNUSED bool is_aligned(const void *pointer, size_t align)
 void pn_call_run(const struct pinion_call *call, void *result)
 {
     /* The function may set the task's pointer; it is one a task, so the caller's comes back. */
-    void **local = pn_context_local();
-    void *saved = *local;
+    void *const saved = pn_thread()->local;
     const int saved_errno = errno;
     const struct pn_note note = pn_note_take();
     PN_ASSERT(is_aligned(call->context, call->context_align));
@@ -209,18 +222,56 @@ void pn_call_run(const struct pinion_call *call, void *result)
         call->start(call->context, result);
     else
         run_discarding(call);
-    *local = saved;
+    pn_thread()->local = saved;
     errno = saved_errno;
     pn_note_recall(&note);
 }
 
-void pn_task_run(struct pinion_task *task)
+static void run(struct pinion_task *task, void *local, void *result)
 {
     struct pn_context *context = pn_context();
-    struct pinion_task *outer = context->task;
+    struct pinion_thread *thread = pn_thread();
+    struct pinion_task *const outer = context->task;
+    void *const outer_local = thread->local;
     context->task = task;
-    task->start(task->context, task->result);
+    thread->local = local;
+    task->start(pn_task_context(task), result);
+    thread->local = outer_local;
     context->task = outer;
+}
+
+void pn_task_run(struct pinion_task *task) { run(task, task->local, pn_task_result(task)); }
+
+struct pn_run {
+    struct pinion_task *task;
+    struct pn_run *outer;
+};
+
+void pn_task_run_at(struct pinion_task *task, void *runner, int64_t first)
+{
+    struct pn_run here = {.task = task, .outer = pn_context()->runs};
+    void *const local = task->local;
+    pn_context()->runs = &here;
+    task->first = first;
+    pn_store_release(&task->link, runner); /* first: pairs with pn_task_runner */
+    run(task, local, pn_task_result(task));
+    pn_context()->runs = here.outer;
+}
+
+void pn_task_forget_runner(void)
+{
+    for (struct pn_run *run = pn_context()->runs; run; run = run->outer)
+        pn_store_release(&run->task->link, NULL); /* who sees a later push to the queue sees this */
+}
+
+void pn_task_run_own(struct pinion_task *task, void *result)
+{
+    const struct pn_note note = pn_note_take();
+    const int saved = errno;
+    run(task, task->local, result ? result : pn_task_result(task));
+    errno = saved;
+    pn_note_recall(&note);
+    pn_store_relaxed(&task->state, PN_TASK_DONE); /* nobody else looks */
 }
 
 void pn_task_finish(struct pinion_task *task)
@@ -296,12 +347,12 @@ bool pn_task_remove_waiter(struct pinion_task *task, struct pn_waiter *waiter)
 
 void pn_task_copy_result(const struct pinion_task *task, void *result)
 {
-    if (!result || !task->result)
+    const void *from = pn_task_result((struct pinion_task *)task);
+    if (!result || !from)
         return;
-    size_t bytes = task->result_small;
-    if (task->is_large)
-        bytes = large_of((struct pinion_task *)task)->result_bytes;
-    memcpy(result, task->result, bytes);
+    memcpy(result, from,
+           task->is_large ? large_of((struct pinion_task *)task)->result_bytes
+                          : task->result_small);
 }
 
 void pn_task_drop(struct pinion_task *task, struct pn_slab *mine)

@@ -65,25 +65,30 @@ struct pn_slab;
 
 enum pn_task_kind { PN_ASYNC, PN_DETACHED, PN_CONCURRENT, PN_PARALLEL };
 
-/* 64 bytes, then the context, then the result. Who writes what: state and cancel, above. next: who
- * owns the queue that it stands in, or hands it over. local, is_protected: who runs it. is_held:
- * who has the lock of its group. The rest: who made it, before it is published. */
+/* 48 bytes, then what a member has, then the context, then the result. Who writes what: state and
+ * cancel, above. link: while QUEUED, who owns the queue that it stands in: the next one there. From
+ * RUNNING on, who runs it: its own name, for who waits (the implementation's; NULL until it is
+ * told). first: with that. local: until then. is_protected: who runs it. is_held: who has the lock
+ * of its group. The rest: who made it, before it is published. */
 struct pinion_task {
     _Atomic(uintptr_t) state;
     _Atomic(uintptr_t) cancel;
     pinion_start_fn *start;
-    struct pinion_task *next;
-    void *local;
-    void *context;
-    void *result;
-    uint16_t result_small; /* bytes of the result; UINT16_MAX: in the struct pn_task_large behind */
-    uint8_t kind;          /* enum pn_task_kind */
-    bool is_large;         /* context and result are elsewhere: pn_task_large follows */
+    _Atomic(void *) link;
+    union {
+        void *local;   /* the pointer that it begins with */
+        int64_t first; /* where in its runner's queue what it makes begins */
+    };
+    uint16_t result_offset; /* from the task; 0: there is none, or it is large */
+    uint16_t result_small;  /* bytes of the result, unless it is large */
+    uint8_t context_offset;
+    uint8_t kind : 4;      /* enum pn_task_kind */
+    uint8_t is_large : 1;  /* context and result are elsewhere: a struct pn_task_large follows */
+    uint8_t is_member : 1; /* of a group: a struct pn_member follows */
     bool is_protected;     /* cancelation points don't see the request */
-    bool is_member;        /* of a group: a struct pn_member follows */
     bool is_held;          /* a member that a canceler is at */
 };
-_Static_assert(sizeof(struct pinion_task) <= PN_LINE, "a small closure should fit two lines");
+_Static_assert(sizeof(struct pinion_task) == 48, "32 bytes of context and of result fit 112");
 
 /* Behind the task of a group's member. next, link, ender: under the group's lock. */
 struct pn_member {
@@ -95,7 +100,8 @@ struct pn_member {
 /* Behind that, where context and result do not fit a slab's block. */
 struct pn_task_large {
     struct pinion_arena *arena;
-    void *payload; /* context and result; NULL once it was freed */
+    void *payload; /* context, then result; NULL once it was freed */
+    void *result;  /* NULL if there is none */
     size_t payload_bytes;
     size_t result_bytes;
 };
@@ -143,8 +149,31 @@ bool pn_task_withdraw(struct pinion_task *task, struct pn_slab *mine);
  * is none. */
 void pn_call_run(const struct pinion_call *call, void *result);
 
-/* Runs the function of a task that the caller has taken or claimed. */
+/* Where its context and its result are; a result of 0 bytes is NULL. */
+const void *pn_task_context(struct pinion_task *task);
+void *pn_task_result(struct pinion_task *task);
+
+/* Runs the function of a task that the caller has taken or claimed. Its result goes into the
+ * task. */
 void pn_task_run(struct pinion_task *task);
+
+/* The same for one that its await has taken out of the caller's own queue, so that nobody else
+ * knows it, and that is DONE after it: its result goes to `result`, unless that is NULL, and errno
+ * and the floating-point modes are put back. */
+void pn_task_run_own(struct pinion_task *task, void *result);
+
+/* The same as pn_task_run, for a task that others may await meanwhile: they are told who runs it,
+ * and where in the runner's queue what it makes begins (pn_task_runner). */
+void pn_task_run_at(struct pinion_task *task, void *runner, int64_t first);
+
+/* The calling thread gives up the queue that it named to those who await what it runs. */
+void pn_task_forget_runner(void);
+
+/* Who runs a task that runs, NULL: nobody has said so. Then first is to be read. */
+static inline void *pn_task_runner(struct pinion_task *task)
+{
+    return pn_load_acquire(&task->link); /* pairs with the release in pn_task_run_at */
+}
 
 /* Makes the state DONE and signals who waits. The task may be gone when this returns. For a task
  * with a future that was taken from a queue or handed over. */

@@ -67,33 +67,55 @@ static unsigned spinners_max(void)
     return known - 1;
 }
 
-/* True once satisfied, false at `until`, INT64_MAX: never. */
+/* Helps for as long as it can: whether it could. Who helps doesn't spin. */
+static bool has_helped(const struct pn_help *help)
+{
+    void *found = help ? help->find(help->context) : NULL;
+    if (!found)
+        return false;
+    pn_fetch_sub_relaxed(&spinners, 1u);
+    do
+        help->run(help->context, found);
+    while ((found = help->find(help->context)));
+    pn_fetch_add_relaxed(&spinners, 1u);
+    return true;
+}
+
+/* True once satisfied, false at the deadline or when it has looked for spin_ns in vain. */
 static bool spin_until(const struct pn_waiter *waiter, uint32_t fired, bool or_canceled,
-                       int64_t until)
+                       int64_t deadline, int64_t spin_ns, const struct pn_help *help)
 {
     uint32_t seen;
+    int64_t until = 0;
     for (;;) {
         for (int i = 0; i < PAUSES_PER_LOOK; i++) {
             if (satisfied(waiter, fired, or_canceled, &seen))
                 return true;
             pn_pause();
         }
-        if (until != INT64_MAX && pn_now() >= until)
+        if (has_helped(help))
+            until = 0;
+        if (spin_ns == INT64_MAX && deadline == INT64_MAX)
+            continue;
+        const int64_t now = pn_now();
+        if (until == 0)
+            until = spin_ns < INT64_MAX - now ? now + spin_ns : INT64_MAX;
+        if (now >= until || now >= deadline)
             return false;
     }
 }
 
 /* True once satisfied, false after spin_ns at the most or at the deadline. */
 static bool spin(const struct pn_waiter *waiter, uint32_t fired, bool or_canceled,
-                 int64_t deadline, int64_t spin_ns)
+                 int64_t deadline, int64_t spin_ns, const struct pn_help *help)
 {
-    if (spin_ns == INT64_MAX)
-        return spin_until(waiter, fired, or_canceled, deadline);
     bool is_over = false;
     /* Relaxed: a number to keep small, no order. */
-    if (pn_fetch_add_relaxed(&spinners, 1u) < spinners_max()) {
-        const int64_t until = pn_now() + (spin_ns >> shift);
-        is_over = spin_until(waiter, fired, or_canceled, deadline < until ? deadline : until);
+    const bool may_spin = pn_fetch_add_relaxed(&spinners, 1u) < spinners_max();
+    if (spin_ns == INT64_MAX) {
+        is_over = spin_until(waiter, fired, or_canceled, deadline, spin_ns, help);
+    } else if (may_spin) {
+        is_over = spin_until(waiter, fired, or_canceled, deadline, spin_ns >> shift, help);
         if (is_over)
             shift -= shift > 0;
         else
@@ -103,13 +125,13 @@ static bool spin(const struct pn_waiter *waiter, uint32_t fired, bool or_cancele
     return is_over;
 }
 
-bool pn_waiter_wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int64_t deadline,
-                    int64_t spin_ns)
+static bool wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int64_t deadline,
+                 int64_t spin_ns, const struct pn_help *help)
 {
     uint32_t seen;
     if (satisfied(waiter, fired, or_canceled, &seen))
         return true;
-    if (spin_ns > 0 && spin(waiter, fired, or_canceled, deadline, spin_ns))
+    if (spin_ns > 0 && spin(waiter, fired, or_canceled, deadline, spin_ns, help))
         return true;
     while (!satisfied(waiter, fired, or_canceled, &seen)) {
         /* Relaxed is enough: PARKED carries no data, and a signal between the load and here makes
@@ -123,6 +145,17 @@ bool pn_waiter_wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, 
         }
     }
     return true;
+}
+
+bool pn_waiter_wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int64_t deadline,
+                    int64_t spin_ns)
+{
+    return wait(waiter, fired, or_canceled, deadline, spin_ns, NULL);
+}
+
+void pn_waiter_wait_helping(struct pn_waiter *waiter, int64_t spin_ns, const struct pn_help *help)
+{
+    (void)wait(waiter, 1, false, INT64_MAX, spin_ns, help);
 }
 
 void pn_waiter_wait_canceled(struct pn_waiter *waiter)

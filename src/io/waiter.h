@@ -54,6 +54,17 @@ static inline bool pn_waiter_has_fired(const struct pn_waiter *waiter)
 bool pn_waiter_wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int64_t deadline,
                     int64_t spin_ns);
 
+/* What a waiting thread does between two looks: finds something to do (NULL: there is nothing), and
+ * does it. */
+struct pn_help {
+    void *(*find)(void *context);
+    void (*run)(void *context, void *found);
+    void *context;
+};
+
+/* Waits for one signal, and helps while it would only look. */
+void pn_waiter_wait_helping(struct pn_waiter *waiter, int64_t spin_ns, const struct pn_help *help);
+
 /* Waits for the canceler that took this waiter to be done with it. */
 void pn_waiter_wait_canceled(struct pn_waiter *waiter);
 

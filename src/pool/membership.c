@@ -24,12 +24,48 @@ static int exit_hook_error;
 
 uint64_t pn_membership_new_id(void) { return pn_fetch_add_relaxed(&last_id, UINT64_C(1)) + 1; }
 
-struct pn_worker *pn_membership_find(const struct pinion_pool *pool)
+static void use_head(struct pn_head *head) { pn_thread()->head = &head->shared; }
+
+struct pn_worker *pn_membership_search(const struct pinion_pool *pool)
 {
-    for (const struct pn_membership *entry = memberships; entry; entry = entry->next)
-        if (entry->pool_id == pool->id)
+    for (const struct pn_membership *entry = memberships; entry; entry = entry->next) {
+        if (entry->pool_id == pool->id) {
+            use_head(entry->head);
             return entry->worker;
+        }
+    }
     return NULL;
+}
+
+struct pn_head *pn_head_create(struct pn_worker *worker)
+{
+    struct pn_head *head = malloc(sizeof *head);
+    if (head)
+        *head = (struct pn_head){.pool_id = worker->pool->id, .worker = worker, .holders = 1};
+    return head;
+}
+
+static void let_go_locked(struct pn_head *head)
+{
+    if (--head->holders == 0)
+        free(head);
+}
+
+void pn_head_let_go(struct pn_head *head)
+{
+    (void)pthread_mutex_lock(&registry_lock);
+    pn_plain_store_seq_cst(&head->shared.runs, NULL); /* another io may come to have its address */
+    let_go_locked(head);
+    (void)pthread_mutex_unlock(&registry_lock);
+}
+
+/* Frees a caller's entry, which is in no list any more. */
+static void free_entry_locked(struct pn_membership *entry)
+{
+    if (pn_thread()->head == &entry->head->shared)
+        pn_thread()->head = &pn_head_none;
+    let_go_locked(entry->head);
+    free(entry);
 }
 
 /* A pool's thread enters its own entry before any other, so it is the last of the list. */
@@ -47,20 +83,23 @@ struct pn_worker *pn_membership_own(void)
     return entry ? entry->worker : NULL;
 }
 
-void pn_membership_move_own(struct pn_worker *worker) { own()->worker = worker; }
+void pn_membership_move_own(struct pn_worker *worker) { pn_membership_move(own(), worker); }
 
 void pn_membership_enter(struct pn_membership *entry, struct pn_worker *worker)
 {
     entry->pool_id = worker->pool->id;
-    entry->worker = worker;
     entry->is_caller = false;
     entry->next = NULL;
     memberships = entry;
+    pn_membership_move(entry, worker);
+    pn_thread_note_stack();
 }
 
 void pn_membership_move(struct pn_membership *entry, struct pn_worker *worker)
 {
     entry->worker = worker;
+    entry->head = worker->head;
+    use_head(entry->head);
 }
 
 static struct pinion_pool *registered_locked(uint64_t id)
@@ -72,13 +111,13 @@ static struct pinion_pool *registered_locked(uint64_t id)
 }
 
 /* Frees the calling thread's entry of one pool. */
-static void forget(uint64_t id)
+static void forget_locked(uint64_t id)
 {
     for (struct pn_membership **link = &memberships; *link; link = &(*link)->next) {
         struct pn_membership *entry = *link;
         if (entry->pool_id == id && entry->is_caller) {
             *link = entry->next;
-            free(entry);
+            free_entry_locked(entry);
             return;
         }
     }
@@ -92,7 +131,7 @@ static void forget_gone_locked(void)
         struct pn_membership *entry = *link;
         if (entry->is_caller && !registered_locked(entry->pool_id)) {
             *link = entry->next;
-            free(entry);
+            free_entry_locked(entry);
         } else {
             link = &entry->next;
         }
@@ -103,6 +142,7 @@ static void forget_gone_locked(void)
 static void leave_all(void *unused)
 {
     (void)unused;
+    pn_thread()->head = &pn_head_none;
     (void)pthread_mutex_lock(&registry_lock);
     while (memberships) {
         struct pn_membership *entry = memberships;
@@ -116,14 +156,19 @@ static void leave_all(void *unused)
             entry->worker->has_thread = false;
             (void)pthread_mutex_unlock(&pool->lock);
         }
-        free(entry);
+        free_entry_locked(entry);
     }
     (void)pthread_mutex_unlock(&registry_lock);
 }
 
 void pn_membership_leave(void) { leave_all(NULL); }
 
-void pn_membership_forget(const struct pinion_pool *pool) { forget(pool->id); }
+void pn_membership_forget(const struct pinion_pool *pool)
+{
+    (void)pthread_mutex_lock(&registry_lock);
+    forget_locked(pool->id);
+    (void)pthread_mutex_unlock(&registry_lock);
+}
 
 static void before_fork(void) { (void)pthread_mutex_lock(&registry_lock); }
 
@@ -157,7 +202,8 @@ static struct pn_membership *make_entry(const struct pinion_pool *pool)
     struct pn_membership *entry = malloc(sizeof *entry);
     if (entry)
         *entry = (struct pn_membership){
-            .pool_id = pool->id, .worker = pool->caller, .is_caller = true};
+            .pool_id = pool->id, .worker = pool->caller, .head = pool->caller->head,
+            .is_caller = true};
     return entry;
 }
 
@@ -166,11 +212,14 @@ int pn_membership_register(struct pinion_pool *pool)
     struct pn_membership *entry = pool->has_caller ? make_entry(pool) : NULL;
     if (pool->has_caller && !entry)
         return -ENOMEM;
+    if (entry)
+        pn_thread_note_stack();
     (void)pthread_mutex_lock(&registry_lock);
     forget_gone_locked();
     if (entry) {
         entry->next = memberships;
         memberships = entry;
+        entry->head->holders++;
     }
     pool->next_pool = registry;
     registry = pool;
@@ -185,6 +234,6 @@ void pn_membership_unregister(struct pinion_pool *pool)
     while (*link != pool)
         link = &(*link)->next_pool;
     *link = pool->next_pool;
+    forget_locked(pool->id);
     (void)pthread_mutex_unlock(&registry_lock);
-    forget(pool->id);
 }

@@ -140,13 +140,15 @@ struct pn_worker *pn_worker_create(struct pinion_pool *pool, enum pn_role role, 
     worker->seat = seat;
     worker->node = node;
     worker->random = index * 2654435761u + 1; /* any but 0; different for each */
+    worker->own_head = (struct pn_head){.pool_id = pool->id, .worker = worker};
+    worker->head = role == PN_CALLER ? pn_head_create(worker) : &worker->own_head;
     pn_store_relaxed(&worker->pinned_cpu, -1);
 
     struct pn_place own;
     const struct pn_place *place = place_of(pool, role, index, &seat, &own);
     worker->neighbors = pn_neighbors_make(&pool->distances, pool->places, pool->place_count, place,
                                           index + 1);
-    if (!worker->neighbors || pn_slab_create(node->arena, &worker->slab) ||
+    if (!worker->head || !worker->neighbors || pn_slab_create(node->arena, &worker->slab) ||
         pn_deque_init(&worker->deque, role == PN_RESERVE ? DEQUE_SIZE_RESERVE : DEQUE_SIZE)) {
         pn_worker_destroy(worker);
         worker = NULL;
@@ -162,6 +164,8 @@ void pn_worker_destroy(struct pn_worker *worker)
     pn_deque_fini(&worker->deque);
     pn_slab_destroy(worker->slab);
     free(worker->neighbors);
+    if (worker->role == PN_CALLER && worker->head)
+        pn_head_let_go(worker->head);
     pinion_arena_free(worker->node->arena, worker, sizeof *worker);
 }
 

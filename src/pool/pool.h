@@ -27,6 +27,7 @@
 
 #include "atomic.h"
 #include "binding.h"
+#include "context.h"
 #include "deque.h"
 #include "idle.h"
 #include "interface.h"
@@ -41,7 +42,18 @@ enum pn_role { PN_BASE, PN_RESERVE, PN_CALLER };
 
 /* Written by the slot's thread alone, read by anyone (relaxed: each is a number of its own). */
 struct pn_counters {
-    _Atomic uint64_t tasks, inlined, queued, claimed, stolen_near, stolen_far, parked, woken;
+    _Atomic uint64_t tasks, queued, claimed, stolen_near, stolen_far, parked, woken;
+};
+
+/* What the slot's thread reads to run tasks in place (inline.h). Lives in the slot; the caller's
+ * apart, since its thread may go on when the pool is gone. runs: set by the thread, when enough is
+ * queued in its deque and nobody is hungry, cleared by it when it takes an entry out, and by
+ * thieves that take one or miss one. */
+struct pn_head {
+    struct pinion_head shared;
+    uint64_t pool_id;
+    struct pn_worker *worker;
+    unsigned holders; /* of the caller's: the slot and its thread's membership, under their lock */
 };
 
 /* What outside threads of a node share. They add with locked instructions, on a line of its own. */
@@ -54,7 +66,7 @@ struct pn_pool_node {
     pthread_mutex_t slab_lock;
     struct pn_slab *slab; /* owned by who holds slab_lock */
     alignas(PN_LINE_PAIR) struct pn_counters counters;
-    _Atomic uint64_t injected;
+    _Atomic uint64_t injected, inlined;
 };
 
 /* What a reserve thread that wakes is to do. Written by who took it off the idle list, before
@@ -78,6 +90,7 @@ struct pn_worker {
     struct pn_pool_node *node;
     struct pn_neighbors *neighbors; /* base slots by their distance from here */
     struct pn_slab *slab;   /* owned by the slot's thread */
+    struct pn_head *head;
 
     /* The thread's own. */
     uint32_t random;
@@ -101,6 +114,7 @@ struct pn_worker {
     alignas(PN_LINE_PAIR) _Atomic uint32_t signal;
     struct pn_command command;
     alignas(PN_LINE_PAIR) struct pn_counters counters;
+    alignas(PN_LINE_PAIR) struct pn_head own_head; /* but the caller's */
 };
 
 /* A thread of the pool, from before it is created until it is joined. In one of the two lists of
@@ -115,6 +129,7 @@ struct pn_thread {
 struct pn_membership {
     uint64_t pool_id; /* ids are never used again, so a stale entry matches no pool */
     struct pn_worker *worker; /* dangles in a stale entry */
+    struct pn_head *head;     /* of the worker */
     bool is_caller;           /* the thread made the pool; the entry is on the heap */
     struct pn_membership *next;
 };
@@ -222,6 +237,16 @@ void pn_worker_destroy(struct pn_worker *worker);
 /* The node of the CPU that the caller is on. */
 struct pn_pool_node *pn_pool_node_here(struct pinion_pool *pool);
 
+/* The slot's thread is to ask again before it runs a task in place: there is one entry less, or
+ * someone is hungry. Any thread. */
+static inline void pn_worker_let_ask(struct pn_worker *worker)
+{
+    struct pinion_head *head = &worker->head->shared;
+    /* Sequentially consistent, as the change of the deque before it: see allow_inline. */
+    if (pn_plain_load_relaxed(&head->runs))
+        pn_plain_store_seq_cst(&head->runs, NULL);
+}
+
 /* spawn.c */
 
 extern const struct pn_io_vtable pn_pool_vtable;
@@ -242,6 +267,8 @@ struct pn_worker *pn_worker_live(struct pn_worker *worker);
  * stays as it is. No pointer to the caller's slot may be used beyond this, nor beyond a call of any
  * function of a task: pn_membership_find tells the slot anew. */
 void pn_worker_make_way(void);
+/* Counts a task that a worker took from another's deque. */
+void pn_worker_count_stolen(struct pn_worker *worker, const struct pn_worker *victim);
 /* Whether any queue has an entry, by sequentially consistent looks (see idle.h). */
 bool pn_pool_has_work(struct pinion_pool *pool);
 /* The i-th reserve slot, below reserve_count. */
@@ -278,7 +305,18 @@ void pn_pool_join(struct pinion_pool *pool);
 /* membership.c */
 
 /* The slot that the calling thread has in a pool, NULL if none. */
-struct pn_worker *pn_membership_find(const struct pinion_pool *pool);
+struct pn_worker *pn_membership_search(const struct pinion_pool *pool);
+static inline struct pn_worker *pn_membership_find(const struct pinion_pool *pool)
+{
+    const struct pinion_head *shared = pn_thread()->head;
+    const struct pn_head *head = (const void *)shared; /* which is its first member */
+    if (PN_LIKELY(shared != &pn_head_none && head->pool_id == pool->id))
+        return head->worker;
+    return pn_membership_search(pool);
+}
+/* The head of a caller's slot, and what lets go of it. NULL when out of memory. */
+struct pn_head *pn_head_create(struct pn_worker *worker);
+void pn_head_let_go(struct pn_head *head);
 /* The slot that the calling thread lives in, if it is a pool's own thread, else NULL. */
 struct pn_worker *pn_membership_own(void);
 /* A pool's thread begins in a slot, goes on in another, and ends. The entry is on its stack. */

@@ -11,11 +11,14 @@
 #include "pool.h"
 #include "slab.h"
 
-/* So many entries in a worker's deque are enough work for thieves; more are run in place, which is
- * where they would be run in the end. An outside thread's limit is for the whole pool: what it
- * queues is all that the workers get. */
-#define ENOUGH_QUEUED 8
-#define LANE_LIMIT    65536
+/* So many entries in a worker's deque are enough work for thieves while none is hungry; more are
+ * run in place, which is where they would be run in the end. Few, since a tree of tasks that keeps
+ * k of them queued comes back to its queue about as often as its depth to the power of k. */
+#define ENOUGH_QUEUED 3
+
+/* An outside thread's limits: what it queues is all that the workers get. */
+#define ENOUGH_INJECTED 8 /* a worker */
+#define LANE_LIMIT      65536
 
 static bool is_hungry(const struct pinion_pool *pool)
 {
@@ -62,15 +65,60 @@ void pn_pool_wake(struct pinion_pool *pool, const struct pn_neighbors *neighbors
 
 /* ---- workers ---- */
 
+static bool has_enough(const struct pn_worker *worker)
+{
+    return pn_deque_count(&worker->deque) >= ENOUGH_QUEUED + (size_t)worker->tombstones;
+}
+
+/* The thread need not ask any more before it runs tasks in place, until a thief or its own pop says
+ * otherwise. Of this store and look, and a thief's change of the deque and its store
+ * (pn_worker_let_ask), all sequentially consistent, the one or the other comes last: so a thread
+ * that does not ask has entries that a thief can have. */
+static void allow_inline(struct pn_worker *worker)
+{
+    struct pinion_head *head = &worker->head->shared;
+    pn_plain_store_seq_cst(&head->runs, &worker->pool->io);
+    if (!has_enough(worker) || is_hungry(worker->pool) || pn_deque_is_requested(&worker->deque))
+        pn_plain_store_relaxed(&head->runs, NULL);
+}
+
+static bool is_stack_low(void) { return pinion_stack_pointer_() < pn_thread()->stack_low; }
+
+/* Whether a task is to be run in place for good reason. */
+static bool is_enough(struct pn_worker *worker)
+{
+    struct pinion_pool *pool = worker->pool;
+    if (pool->base_limit == 0) {
+        pn_plain_store_relaxed(&worker->head->shared.runs, &pool->io); /* there are no thieves */
+        return true;
+    }
+    if (pool->is_eager || !has_enough(worker) || is_hungry(pool) || is_stack_low())
+        return false;
+    allow_inline(worker);
+    return true;
+}
+
 static bool push_own(struct pn_worker *worker, struct pinion_task *task)
 {
     struct pinion_pool *pool = worker->pool;
-    if (worker->role == PN_RESERVE && !worker->is_announced) {
+    if (PN_UNLIKELY(worker->role == PN_RESERVE) && !worker->is_announced) {
         /* Before the push, so that who looks for work and sees none here is who must be woken. */
         pn_fetch_add_seq_cst(&pool->announced, 1u);
         worker->is_announced = true;
     }
     return pn_deque_push(&worker->deque, task, pool->is_eager);
+}
+
+/* After a push. What its maker will await may stay private while nobody is hungry: with `eager`,
+ * where much is queued that the maker takes back. Else little is, and it is for others. */
+static void offer(struct pn_worker *worker, const struct pn_spawn *spawn)
+{
+    struct pinion_pool *pool = worker->pool;
+    const bool is_wanted = is_hungry(pool) || pn_deque_is_requested(&worker->deque);
+    if (is_wanted || !pool->is_eager || spawn->group || spawn->kind == PN_DETACHED)
+        pn_deque_publish(&worker->deque);
+    if (is_wanted)
+        pn_pool_wake(pool, worker->neighbors, &worker->counters);
 }
 
 void pn_worker_flush(struct pn_worker *worker)
@@ -93,11 +141,7 @@ static bool worker_queue(struct pn_worker *worker, const struct pn_spawn *spawn,
                          struct pinion_task **queued)
 {
     struct pinion_pool *pool = worker->pool;
-    if (pool->base_limit == 0)
-        return false;
-    const bool has_enough =
-        pn_deque_count(&worker->deque) >= ENOUGH_QUEUED + (size_t)worker->tombstones;
-    if ((has_enough && !pool->is_eager && !is_hungry(pool)) || !is_staffed(pool))
+    if (is_enough(worker) || !is_staffed(pool))
         return false;
     struct pinion_task *task = pn_task_create(spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE,
                                               worker->slab, worker->node->arena);
@@ -108,7 +152,7 @@ static bool worker_queue(struct pn_worker *worker, const struct pn_spawn *spawn,
     if (!push_own(worker, task) && pn_task_withdraw(task, worker->slab))
         return false;
     pn_count(&worker->counters.queued, 1);
-    pn_pool_wake(pool, worker->neighbors, &worker->counters);
+    offer(worker, spawn);
     return true;
 }
 
@@ -130,13 +174,13 @@ static bool outside_queue(struct pinion_pool *pool, const struct pn_spawn *spawn
     const size_t count = pn_lane_count(&node->lane);
     const bool has_enough =
         count >= LANE_LIMIT ||
-        (count >= ENOUGH_QUEUED * (size_t)pool->base_limit && !is_hungry(pool));
+        (count >= ENOUGH_INJECTED * (size_t)pool->base_limit && !is_hungry(pool));
     struct pinion_task *task = NULL;
     if (pool->base_limit && !(has_enough && !pool->is_eager) && is_staffed(pool))
         task = outside_create(node, spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
     if (!task) {
         if (!spawn->is_optional)
-            pn_fetch_add_relaxed(&node->counters.inlined, UINT64_C(1));
+            pn_fetch_add_relaxed(&node->inlined, UINT64_C(1));
         return false;
     }
     *queued = task;
@@ -160,7 +204,7 @@ static bool pool_queue(struct pinion_io *io, const struct pn_spawn *spawn,
     if (worker_queue(worker, spawn, queued))
         return true;
     if (!spawn->is_optional)
-        pn_count(&worker->counters.inlined, 1);
+        pn_plain_count(&worker->head->shared.inlined, 1);
     return false;
 }
 
@@ -207,6 +251,19 @@ static void sweep_tombstones(struct pn_worker *worker)
     worker->tombstones = 0;
 }
 
+static bool pool_take_own(struct pinion_io *io, struct pinion_task *task)
+{
+    struct pn_worker *worker = pn_membership_find(pn_pool_of(io));
+    if (!worker || !pn_deque_pop_if(&worker->deque, task))
+        return false;
+    pn_store_relaxed(&task->state, PN_TASK_RUNNING); /* nobody else knows it */
+    pn_plain_store_relaxed(&worker->head->shared.runs, NULL); /* an entry less */
+    pn_count(&worker->counters.claimed, 1);
+    if (worker->tombstones)
+        sweep_tombstones(worker);
+    return true;
+}
+
 static void pool_claimed(struct pinion_io *io, struct pinion_task *task)
 {
     struct pinion_pool *pool = pn_pool_of(io);
@@ -215,6 +272,7 @@ static void pool_claimed(struct pinion_io *io, struct pinion_task *task)
         pn_fetch_add_relaxed(&pn_pool_node_here(pool)->counters.claimed, UINT64_C(1));
         return;
     }
+    pn_plain_store_relaxed(&worker->head->shared.runs, NULL);
     pn_count(&worker->counters.claimed, 1);
     if (pn_deque_pop_if(&worker->deque, task)) {
         pn_fetch_and_acq_rel(&task->state, ~PN_TASK_IN_QUEUE); /* out of the queue already */
@@ -223,6 +281,60 @@ static void pool_claimed(struct pinion_io *io, struct pinion_task *task)
     } else if (pn_deque_count(&worker->deque) > worker->tombstones) {
         worker->tombstones++; /* unless it stood elsewhere: it is an upper bound */
     }
+}
+
+/* ---- helping ---- */
+
+/* Who waits for a task may take what its runner has queued since it began it: that task, and what
+ * it waits for, made it. Nothing else, and nothing but async tasks that someone will await: what
+ * runs on the waiting thread's stack is work that it waits for. */
+struct helping {
+    struct pinion_task *awaited;
+    void *runner;
+};
+
+static bool may_help(struct pinion_task *task, void *context)
+{
+    const struct helping *helping = context;
+    return task->kind == PN_ASYNC && !task->is_member &&
+           pn_task_runner(helping->awaited) == helping->runner &&
+           !pn_task_is_done(helping->awaited);
+}
+
+static void *pool_find_help(struct pinion_io *io, struct pinion_task *awaited)
+{
+    struct helping helping = {.awaited = awaited, .runner = pn_task_runner(awaited)};
+    struct pn_worker *runner = helping.runner;
+    struct pn_worker *worker = runner ? pn_membership_find(pn_pool_of(io)) : NULL;
+    struct pinion_task *task;
+    if (!worker || worker == runner)
+        return NULL;
+    while ((task = pn_deque_steal_since(&runner->deque, awaited->first, may_help, &helping))) {
+        pn_worker_let_ask(runner);
+        if (!pn_task_take(task, worker->slab))
+            continue;
+        pn_worker_count_stolen(worker, runner);
+        return task;
+    }
+    if (pn_deque_count(&runner->deque)) {
+        pn_deque_request(&runner->deque);
+        pn_worker_let_ask(runner);
+    }
+    return NULL;
+}
+
+static void pool_run_help(struct pinion_io *io, void *found)
+{
+    struct pinion_pool *pool = pn_pool_of(io);
+    struct pn_worker *worker = pn_membership_find(pool);
+    const struct pn_note note = pn_note_take();
+    const int saved = errno;
+    pn_count(&worker->counters.tasks, 1);
+    pn_task_run_at(found, worker, pn_deque_bottom(&worker->deque));
+    errno = saved;
+    pn_note_recall(&note);
+    worker = pn_membership_find(pool); /* it may have made way */
+    pn_task_end(found, worker->slab);
 }
 
 static void pool_drop(struct pinion_io *io, struct pinion_task *task)
@@ -251,7 +363,10 @@ static void pool_blocking(struct pinion_io *io)
 const struct pn_io_vtable pn_pool_vtable = {
     .queue = pool_queue,
     .spawn = pool_spawn,
+    .take_own = pool_take_own,
     .claimed = pool_claimed,
+    .find_help = pool_find_help,
+    .run_help = pool_run_help,
     .drop = pool_drop,
     .yield = pool_yield,
     .park = pn_parking_park,

@@ -38,7 +38,6 @@ static void unlock(struct pinion_pool *pool)
 
 static void add_counters(const struct pn_counters *counters, struct pinion_pool_stats *stats)
 {
-    stats->inlined += pn_load_relaxed(&counters->inlined);
     stats->queued += pn_load_relaxed(&counters->queued);
     stats->claimed += pn_load_relaxed(&counters->claimed);
     stats->stolen_near += pn_load_relaxed(&counters->stolen_near);
@@ -52,6 +51,7 @@ static void add_worker(struct pn_worker *worker, void *context)
     struct pinion_pool_stats *stats = context;
     struct pn_slab_stats slab;
     add_counters(&worker->counters, stats);
+    stats->inlined += pn_plain_load_relaxed(&worker->head->shared.inlined);
     pn_slab_stats(worker->slab, &slab);
     stats->remote_frees += slab.remote_frees;
 }
@@ -70,6 +70,7 @@ void pinion_pool_stats(struct pinion_pool *pool, struct pinion_pool_stats *stats
     for (unsigned i = 0; i < pool->node_count; i++) {
         struct pn_slab_stats slab;
         add_counters(&pool->nodes[i].counters, stats);
+        stats->inlined += pn_load_relaxed(&pool->nodes[i].inlined);
         stats->injected += pn_load_relaxed(&pool->nodes[i].injected);
         pn_slab_stats(pool->nodes[i].slab, &slab);
         stats->remote_frees += slab.remote_frees;
@@ -105,7 +106,7 @@ static void fill_row(struct pn_worker *worker, void *context)
     row.alive = worker->has_thread && !pn_pool_is_lost(worker->pool);
     unlock(worker->pool);
     row.tasks = pn_load_relaxed(&worker->counters.tasks);
-    row.inlined = pn_load_relaxed(&worker->counters.inlined);
+    row.inlined = pn_plain_load_relaxed(&worker->head->shared.inlined);
     row.stolen_near = pn_load_relaxed(&worker->counters.stolen_near);
     row.stolen_far = pn_load_relaxed(&worker->counters.stolen_far);
     row.parked = pn_load_relaxed(&worker->counters.parked);

@@ -447,6 +447,7 @@ struct pn_worker *pn_pool_stand_in(struct pn_worker *base)
     /* From the hand-over on, all of the base slot is the other thread's. */
     reserve->is_loose = base->is_loose;
     base->is_loose = false;
+    pn_task_forget_runner();
     pn_membership_move_own(reserve);
     pn_idle_search(&pool->idle); /* on behalf of that thread */
     if (idle) {

@@ -60,6 +60,14 @@ static struct pinion_task *own_work(struct pn_worker *worker)
     return task;
 }
 
+void pn_worker_count_stolen(struct pn_worker *worker, const struct pn_worker *victim)
+{
+    if (victim->node == worker->node)
+        pn_count(&worker->counters.stolen_near, 1);
+    else
+        pn_count(&worker->counters.stolen_far, 1);
+}
+
 static struct pinion_task *steal_from(struct pn_worker *worker, struct pn_worker *victim)
 {
     bool lost;
@@ -67,15 +75,17 @@ static struct pinion_task *steal_from(struct pn_worker *worker, struct pn_worker
         lost = false;
         struct pinion_task *task;
         while ((task = pn_deque_steal(&victim->deque, &lost))) {
+            pn_worker_let_ask(victim);
             if (!taken(worker, task))
                 continue;
-            if (victim->node == worker->node)
-                pn_count(&worker->counters.stolen_near, 1);
-            else
-                pn_count(&worker->counters.stolen_far, 1);
+            pn_worker_count_stolen(worker, victim);
             return task;
         }
-    } while (lost); /* another thief or the owner went ahead: someone made progress */
+    } while (lost); /* another thief or the owner is at it: someone makes progress */
+    if (pn_deque_count(&victim->deque)) {
+        pn_deque_request(&victim->deque);
+        pn_worker_let_ask(victim);
+    }
     return NULL;
 }
 
@@ -312,7 +322,8 @@ static struct pn_worker *run(struct pn_worker *worker, struct pinion_task *task)
 {
     bool goes_on = true;
     pn_count(&worker->counters.tasks, 1);
-    pn_task_run(task);
+    pn_plain_store_relaxed(&worker->head->shared.runs, NULL); /* an entry less */
+    pn_task_run_at(task, worker, pn_deque_bottom(&worker->deque));
     if (pn_pool_is_lost(worker->pool))
         return NULL;
     pn_modes_set(&worker->pool->modes); /* for the next, whatever this one made of them */
@@ -356,12 +367,26 @@ static struct pinion_task *look_around(struct pn_worker *worker)
     }
 }
 
+static void force_all(struct pinion_pool *pool)
+{
+    pn_deque_force(&pool->caller->deque);
+    const unsigned high = pn_load_acquire(&pool->base_high);
+    for (unsigned i = 0; i < high; i++)
+        if (pn_load_acquire(&pool->base[i]))
+            pn_deque_force(&pn_load_acquire(&pool->base[i])->deque);
+    const unsigned count = pn_load_acquire(&pool->reserve_count);
+    for (unsigned i = 0; i < count; i++)
+        pn_deque_force(&pn_pool_reserve(pool, i)->deque);
+}
+
 /* Sleeps until there may be work. The worker searches before and after. */
 static void sleep_for_work(struct pn_worker *worker)
 {
     struct pinion_pool *pool = worker->pool;
     pn_idle_lie_down(&pool->idle, worker->index);
-    if (!pn_load_seq_cst(&pool->ending) && !pn_pool_has_work(pool)) {
+    if (pn_pool_has_work(pool)) {
+        force_all(pool);
+    } else if (!pn_load_seq_cst(&pool->ending)) {
         pn_count(&worker->counters.parked, 1);
         (void)sleep_until_signaled(worker, INT64_MAX);
     }
@@ -394,6 +419,7 @@ static struct pn_worker *base_live(struct pn_worker *worker)
         } else if (pn_load_seq_cst(&pool->ending)) {
             if (!pn_pool_has_work(pool))
                 break;
+            force_all(pool);
         } else if (pool->idle_mode != PINION_IDLE_POLL) {
             sleep_for_work(worker);
         }
@@ -425,7 +451,7 @@ static bool run_reserved(struct pn_worker *worker, const struct pn_command *comm
     struct pinion_task *task = command->task;
     float_over(worker, command->node);
     pn_count(&worker->counters.tasks, 1);
-    pn_task_run(task);
+    pn_task_run_at(task, worker, pn_deque_bottom(&worker->deque));
     if (pn_pool_is_lost(worker->pool))
         return false;
     pn_modes_set(&worker->pool->modes);

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * A worker's queue of tasks: its owner pushes and pops at the bottom, thieves take the oldest from
- * the top. After Chase and Lev (SPAA 2005) in the C11 form of Lê, Pop, Cohen and Zappa Nardelli
- * (PPoPP 2013), with sequentially consistent accesses in place of their fences, which
- * ThreadSanitizer does not see.
+ * the top. It is split: what lies above `split` is public, and a thief takes it under a lock; what
+ * lies below is the owner's alone, who pops it without a fence. After the split deque of van Dijk
+ * and van de Pol (Lace, 2014), and the THE protocol of Cilk-5 for when the two meet, with an
+ * asymmetric fence in place of its fences (asymmetric.h).
+ *
+ * The owner moves the split when it is told to: because a worker is hungry, because it is about to
+ * wait. A thief that finds nothing public asks for that, and where the owner does not come by
+ * moves it by force.
  *
  * It holds pointers, not tasks: what a task's future has claimed stands in it as a tombstone until
  * it is taken out (pn_task_take tells).
@@ -16,42 +21,83 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "asymmetric.h"
 #include "atomic.h"
 
 struct pinion_task;
-struct pn_deque_ring;
 
-/* Invariants: top <= bottom + 1, and bottom - top <= ring's size; slots [top, bottom) hold what was
- * pushed. Both only count up (2^63 pushes do not happen) but for the one step back of a pop. A ring
- * that was outgrown is kept until fini, since a thief may be reading it; its slots are as they
- * were. Progress: push and pop are wait-free, steal is lock-free. */
+/* top and split are written under the lock, bottom and ring by the owner (ring under the lock too).
+ *
+ *   top <= split <= bottom; split <= bottom + 1 while the owner pops
+ *   [top, split) is public, [split, bottom) private; bottom - top <= size
+ *
+ * The indices only count up (2^63 pushes do not happen) but for the steps back of split and bottom.
+ * Progress: the owner's push and pop of what is private are wait-free, all else blocks for as long
+ * as another holds the lock, but for steal, which goes without. */
 struct pn_deque {
-    /* Written by thieves, and by the owner for the last entry. */
-    alignas(PN_LINE_PAIR) _Atomic(int64_t) top;
-    /* Written by the owner. */
+    alignas(PN_LINE_PAIR) _Atomic(uint32_t) lock;
+    _Atomic(bool) is_requested; /* set by thieves, cleared by the owner when it publishes */
+    _Atomic(int64_t) top, split;
     alignas(PN_LINE_PAIR) _Atomic(int64_t) bottom;
-    _Atomic(struct pn_deque_ring *) ring;
+    _Atomic(struct pinion_task *) *slots;
+    size_t size;     /* of slots, a power of two */
+    bool is_split;   /* else there is no asymmetric fence, and everything is public */
 };
 
 /* Makes an empty deque with room for size entries, a power of two. 0 or -ENOMEM. */
 int pn_deque_init(struct pn_deque *deque, size_t size);
 
-/* Frees its rings. It must be empty and nobody's any more. */
+/* Frees its slots. It must be empty and nobody's any more. */
 void pn_deque_fini(struct pn_deque *deque);
 
-/* Owner: adds at the bottom. False if it is full and may not grow, or memory is refused. */
+/* Owner: adds at the bottom, to the private part. A sequentially consistent change of bottom: after
+ * it the owner looks whether anyone is hungry or sleeps (idle.h). False if it is full and may not
+ * grow, or memory is refused. */
 bool pn_deque_push(struct pn_deque *deque, struct pinion_task *task, bool may_grow);
+
+/* Owner: makes all of it public. */
+void pn_deque_publish(struct pn_deque *deque);
+
+/* Owner: whether a thief has asked for that. */
+static inline bool pn_deque_is_requested(const struct pn_deque *deque)
+{
+    return pn_load_relaxed(&deque->is_requested); /* a hint that is looked at again and again */
+}
 
 /* Owner: takes the youngest; NULL if empty. */
 struct pinion_task *pn_deque_pop(struct pn_deque *deque);
 
-/* Owner: the youngest if it is this task, else false and nothing is taken. */
+/* Owner: takes the youngest if it is this task, else false and nothing is taken. */
 bool pn_deque_pop_if(struct pn_deque *deque, const struct pinion_task *task);
 
-/* Anyone: takes the oldest. NULL if empty, or if another was faster (then *lost is set). */
+/* Anyone: takes the oldest that is public. NULL if there is none, or if another was at it (then
+ * *lost is set). */
 struct pinion_task *pn_deque_steal(struct pn_deque *deque, bool *lost);
 
-/* Anyone: how many entries there are, tombstones too; at once out of date. */
+/* Anyone: the same, but only an entry that was pushed at index `first` or later, and that may_take
+ * agrees to, which is called under the lock. */
+struct pinion_task *pn_deque_steal_since(struct pn_deque *deque, int64_t first,
+                                         bool (*may_take)(struct pinion_task *, void *context),
+                                         void *context);
+
+/* Anyone who found nothing public though there are entries: asks the owner to publish. */
+static inline void pn_deque_request(struct pn_deque *deque)
+{
+    if (!pn_load_relaxed(&deque->is_requested))
+        pn_store_relaxed(&deque->is_requested, true); /* the entries come by the lock */
+}
+
+/* Anyone, when that was in vain: makes all entries public, whatever the owner does meanwhile. Costs
+ * every CPU an interrupt. */
+void pn_deque_force(struct pn_deque *deque);
+
+/* Owner: the index of its next push. */
+static inline int64_t pn_deque_bottom(const struct pn_deque *deque)
+{
+    return pn_load_relaxed(&deque->bottom);
+}
+
+/* Anyone: how many entries there are, private ones and tombstones too; at once out of date. */
 static inline size_t pn_deque_count(const struct pn_deque *deque)
 {
     /* Sequentially consistent: who is about to sleep looks here after saying so, who pushed looks

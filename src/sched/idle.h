@@ -38,10 +38,10 @@ enum { PN_IDLE_NONE_NEEDED = -1, PN_IDLE_NONE_ASLEEP = -2 };
 int pn_idle_init(struct pn_idle *idle, unsigned workers);
 void pn_idle_fini(struct pn_idle *idle);
 
-/* Whether a worker has nothing to do. A hint: takes no part in the order above. */
+/* Whether a worker has nothing to do. After a push it takes part in the order above. */
 static inline bool pn_idle_is_hungry(const struct pn_idle *idle)
 {
-    return pn_load_relaxed(&idle->sleeping) || pn_load_relaxed(&idle->searching);
+    return pn_load_seq_cst(&idle->sleeping) || pn_load_seq_cst(&idle->searching);
 }
 
 /* After queueing: the worker to wake, the nearest by the neighbors given, now counted as searching

@@ -14,10 +14,10 @@ void pn_lane_fini(struct pn_lane *lane) { (void)pthread_mutex_destroy(&lane->loc
 
 void pn_lane_push(struct pn_lane *lane, struct pinion_task *task)
 {
-    task->next = NULL;
+    pn_store_relaxed(&task->link, NULL); /* the lock orders links */
     (void)pthread_mutex_lock(&lane->lock);
     if (lane->tail)
-        lane->tail->next = task;
+        pn_store_relaxed(&lane->tail->link, task);
     else
         lane->head = task;
     lane->tail = task;
@@ -33,9 +33,10 @@ struct pinion_task *pn_lane_pop(struct pn_lane *lane)
     (void)pthread_mutex_lock(&lane->lock);
     struct pinion_task *task = lane->head;
     if (task) {
-        lane->head = task->next;
+        lane->head = pn_load_relaxed(&task->link);
         if (!lane->head)
             lane->tail = NULL;
+        pn_store_relaxed(&task->link, NULL);
         pn_fetch_sub_relaxed(&lane->count, 1); /* a count too high is only a look in vain */
     }
     (void)pthread_mutex_unlock(&lane->lock);

@@ -71,7 +71,8 @@ static void context_of_a_member_lies_behind_its_links(void **state)
         struct pinion_task *task = make(&group, size, PN_TASK_RUNNING);
         assert_true(task->is_member);
         if (!task->is_large)
-            assert_true((char *)task->context >= (char *)(task + 1) + sizeof(struct pn_member));
+            assert_true((const char *)pn_task_context(task) >=
+                        (char *)(task + 1) + sizeof(struct pn_member));
         pn_task_publish(task);
         pn_task_run(task);
         pn_task_end(task, slab);
@@ -246,7 +247,7 @@ static void end_it_meanwhile(struct pn_waiter *waiter)
         (void)sched_yield();
     assert_int_equal(pn_load_acquire(&ending->has_left), 0);
     pn_task_end(ending->other, slab);
-    ending->later = make(NULL, 8, PN_TASK_RUNNING);
+    ending->later = make(NULL, 40, PN_TASK_RUNNING);
     assert_ptr_equal(ending->later, ending->other);
 }
 

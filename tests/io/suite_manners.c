@@ -63,6 +63,16 @@ static void check(const struct manners *manners, const char *after)
     errno = OURS;
 }
 
+/* Not by the typed wrapper, which may be a plain call of the function. */
+static struct spoil_future spoil_untyped(struct pinion_io *io, int rounding)
+{
+    const struct spoil_args arguments = {rounding};
+    const struct pinion_call call = spoil_call(&arguments);
+    struct spoil_future future;
+    pinion_async(io, &call, &future.result, &future.future);
+    return future;
+}
+
 static void call_all(struct suite *suite, int rounding)
 {
     struct pinion_io *io = suite->io;
@@ -72,7 +82,7 @@ static void call_all(struct suite *suite, int rounding)
     struct pinion_future *futures[] = {&future.future};
     take_note(&manners);
 
-    future = spoil_async(io, rounding);
+    future = spoil_untyped(io, rounding);
     check(&manners, "async");
     pinion_request_cancel(io, &future.future);
     check(&manners, "request_cancel");
@@ -80,11 +90,11 @@ static void call_all(struct suite *suite, int rounding)
     check(&manners, "select");
     assert_int_equal(spoil_await(io, &future), 1);
     check(&manners, "await");
-    future = spoil_async(io, rounding);
+    future = spoil_untyped(io, rounding);
     check(&manners, "async");
     assert_int_equal(spoil_cancel(io, &future), 1);
     check(&manners, "cancel");
-    spoil_detached(io, rounding);
+    pinion_async_detached(io, &call);
     check(&manners, "detached");
     if (spoil_concurrent(io, &future, rounding) == 0) {
         check(&manners, "concurrent");
@@ -142,8 +152,8 @@ static void claimed_tasks_leave_errno_and_modes_as_they_were(struct suite *suite
     suite_hold(suite, &held);
     take_note(&manners);
     for (int i = 0; i < ROUNDINGS; i++) {
-        struct spoil_future first = spoil_async(suite->io, roundings[i]);
-        struct spoil_future second = spoil_async(suite->io, roundings[i]);
+        struct spoil_future first = spoil_untyped(suite->io, roundings[i]);
+        struct spoil_future second = spoil_untyped(suite->io, roundings[i]);
         struct pinion_future *futures[] = {&first.future, &second.future};
         check(&manners, "async");
         assert_true(pinion_select(suite->io, futures, 2, PINION_FOREVER) >= 0);

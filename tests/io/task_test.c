@@ -58,7 +58,8 @@ static void context_and_result_lie_aligned_and_apart(void **state)
             for (size_t j = 0; j < 10; j++) {
                 const size_t other = PINION_ALIGN_MAX / align;
                 struct pinion_task *task = make(sizes[i], align, sizes[j], other, QUEUED);
-                char *context = task->context, *result = task->result;
+                const char *context = pn_task_context(task);
+                char *result = pn_task_result(task);
                 const bool fits = 64 + sizes[i] + sizes[j] <= PN_SLAB_SIZE_MAX && align <= 64 &&
                                   other <= 64;
                 assert_true(fits || task->is_large);
@@ -81,9 +82,9 @@ static void context_and_result_lie_aligned_and_apart(void **state)
 static void a_task_inherits_the_pointer_and_begins_uncanceled(void **state)
 {
     (void)state;
-    pn_context()->local = &runs;
+    pn_thread()->local = &runs;
     struct pinion_task *task = make(8, 8, 8, 8, PN_TASK_RUNNING);
-    pn_context()->local = NULL;
+    pn_thread()->local = NULL;
     assert_ptr_equal(task->local, &runs);
     assert_int_equal(pn_load_relaxed(&task->cancel), 0);
     assert_false(task->is_protected);

@@ -234,6 +234,10 @@ inline void model_fence(rl::debug_info_param info)
 #define pn_cas_seq_cst(p, expected, v) MODEL_CAS(p, expected, v, seq_cst)
 
 #define pn_fence_seq_cst() model_fence(RL_INFO)
+
+/* asymmetric.h: the light side as strong as the heavy one is here what the pair is together. Two
+ * light ones order more than they do there, so no model may rest on two of them. */
+#define pn_light_fence() model_fence(RL_INFO)
 #define pn_count(p, n)     pn_store_relaxed((p), pn_load_relaxed(p) + (n))
 
 /* Who spins lets others run. */

@@ -8,12 +8,18 @@
  */
 #include "model.h"
 
+#include "futex.h"
+
 struct pinion_task {
     rl::var<int> content;
     int taken;
 };
 
+#include "lock.c"
 #include "deque.c"
+
+bool pn_heavy_fence_prepare(void) { return true; }
+void pn_heavy_fence(void) { pn_fence_seq_cst(); }
 
 /* The owner pushes all tasks and pops some of them in between; each thief looks `looks` times. */
 template <typename T, int thieves, int tasks> struct deque_model : model<T, 1 + thieves> {
@@ -31,6 +37,8 @@ template <typename T, int thieves, int tasks> struct deque_model : model<T, 1 + 
     {
         task[index].content($) = index + 1;
         MUST(pn_deque_push(&deque, &task[index], true));
+        if (pn_deque_is_requested(&deque))
+            pn_deque_publish(&deque);
     }
 
     bool take(pinion_task *taken)
@@ -49,6 +57,14 @@ template <typename T, int thieves, int tasks> struct deque_model : model<T, 1 + 
         pinion_task *stolen = pn_deque_steal(&deque, &lost);
         MUST(!stolen || !lost);
         take(stolen);
+    }
+
+    /* Asks, and does not wait for the answer. */
+    void steal_by_force()
+    {
+        pn_deque_request(&deque);
+        pn_deque_force(&deque);
+        steal();
     }
 
     void end()
@@ -72,8 +88,44 @@ struct last_entry : deque_model<last_entry, 1, 2> {
             return;
         }
         push(0);
+        pn_deque_publish(&deque);
         take(pn_deque_pop(&deque));
         push(1);
+        pn_deque_publish(&deque);
+        take(pn_deque_pop(&deque));
+    }
+};
+
+/* The same where nothing is published but by force. */
+struct forced_entry : deque_model<forced_entry, 1, 2> {
+    void thread(unsigned index)
+    {
+        if (index) {
+            steal_by_force();
+            steal();
+            return;
+        }
+        push(0);
+        take(pn_deque_pop(&deque));
+        push(1);
+        take(pn_deque_pop(&deque));
+    }
+};
+
+/* Force against several pops and a push in their place. */
+struct forced_entries : deque_model<forced_entries, 1, 3> {
+    void thread(unsigned index)
+    {
+        if (index) {
+            steal_by_force();
+            steal();
+            return;
+        }
+        push(0);
+        push(1);
+        take(pn_deque_pop(&deque));
+        push(2);
+        take(pn_deque_pop(&deque));
         take(pn_deque_pop(&deque));
     }
 };
@@ -89,6 +141,7 @@ struct growth : deque_model<growth, 1, 3> {
         }
         push(0);
         push(1);
+        pn_deque_publish(&deque);
         push(2);
         take(pn_deque_pop(&deque));
         take(pn_deque_pop(&deque));
@@ -100,12 +153,15 @@ struct thieves : deque_model<thieves, 2, 4> {
     void thread(unsigned index)
     {
         if (index) {
+            if (index == 1)
+                steal_by_force();
             steal();
             steal();
             return;
         }
         push(0);
         push(1);
+        pn_deque_publish(&deque);
         if (pn_deque_pop_if(&deque, &task[1]))
             take(&task[1]);
         push(2);
@@ -134,9 +190,12 @@ struct full : deque_model<full, 1, 2> {
 static bool run()
 {
     return model_all<last_entry>(3) &&
-           model_all<growth>(3) &&
+           model_all<forced_entry>(3) &&
+           model_all<growth>(2) &&
            model_all<full>(3) &&
            model_random<last_entry>(100000) &&
+           model_random<forced_entry>(100000) &&
+           model_random<forced_entries>(100000) &&
            model_random<growth>(100000) &&
            model_random<thieves>(200000);
 }

@@ -8,8 +8,16 @@
  */
 #include "model.h"
 
+#include "futex.h"
+
+#include "lock.c"
+/* A try that fails is repeated by who wants to steal; here it waits instead. */
+#define pn_lock_try(lock) (pn_lock(lock), true)
 #include "deque.c"
 #include "idle.c"
+
+bool pn_heavy_fence_prepare(void) { return true; }
+void pn_heavy_fence(void) { pn_fence_seq_cst(); }
 
 struct pinion_task {
     int unused;
@@ -60,6 +68,8 @@ template <typename T, int workers, int tasks> struct idle_model : model<T, 1 + w
         pinion_task *stolen = NULL;
         while (!stolen && lost) {
             lost = false;
+            if (pn_deque_count(&deque))
+                pn_deque_force(&deque); /* its owner need not come by */
             stolen = pn_deque_steal(&deque, &lost);
         }
         if (!stolen)

@@ -19,6 +19,7 @@ static rl::var<int> *content;
 
 /* What the files need of others: memory, of which Relacy sees leaks and double frees. */
 thread_local struct pn_context pn_context_of_thread;
+__thread struct pinion_thread pinion_thread_1;
 void *pn_slab_alloc(struct pn_slab *, size_t bytes) { return malloc(bytes); }
 void pn_slab_free(struct pn_slab *, void *block)
 {
@@ -31,7 +32,6 @@ void pinion_arena_free(struct pinion_arena *, void *, size_t) {}
 void pn_member_init(struct pinion_task *, struct pinion_group *) {}
 void pn_member_enter(struct pinion_task *) {}
 void pn_member_leave(struct pinion_task *) {}
-void **pn_context_local(void) { return &pn_context_of_thread.local; }
 
 /* Thread 0 takes it out of the queue, thread 1 uses the future. */
 template <typename T> struct task_model : model<T, 2> {

@@ -15,7 +15,8 @@ def declared():
     names = set()
     for header in (root / "include/pinion").glob("*.h"):
         text = re.sub(r"/\*.*?\*/", "", header.read_text(encoding="utf-8"), flags=re.DOTALL)
-        names |= set(re.findall(r"^PINION_API\b[^;(]*?\b(pinion_\w+)\s*[(;]", text, re.MULTILINE))
+        names |= set(re.findall(r"^(?:extern )?PINION_API\b[^;(]*?\b(pinion_\w+)"
+                                r"\s*(?:[(;]|__attribute__)", text, re.MULTILINE))
     return names
 
 

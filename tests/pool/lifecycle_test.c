@@ -231,7 +231,7 @@ static void *exit_with_queued_thread(void *argument)
     struct pass_gate_future blocker = pass_gate_async(io, gate);
     must(blocker.future.task);
     wait_until(atomic_load(&gate->arrived) == 1); /* the one worker is busy */
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 3; i++)
         count_up_detached(io, &visit->counter);
     must(atomic_load(&visit->counter) == 0);
     gate_open(gate);
@@ -248,7 +248,7 @@ static void a_creator_may_exit_while_its_queue_is_being_emptied(void **state)
         pthread_t maker;
         assert_int_equal(pthread_create(&maker, NULL, exit_with_queued_thread, &visit), 0);
         assert_int_equal(pthread_join(maker, NULL), 0);
-        wait_until(atomic_load(&visit.counter) == 6);
+        wait_until(atomic_load(&visit.counter) == 3);
         pinion_pool_destroy(visit.pool);
     }
 }
