@@ -106,7 +106,8 @@ struct pinion_task *pn_task_create(const struct pn_spawn *spawn, uintptr_t state
     const struct layout layout = lay_out(call, head);
     const bool is_small = layout.bytes <= PN_SLAB_SIZE_MAX && layout.align <= PN_SLAB_STEP;
     struct pinion_task *task =
-        pn_slab_alloc(slab, is_small ? layout.bytes : head + sizeof(struct pn_task_large));
+        pn_slab_alloc(slab, is_small ? pn_slab_size_aligned(layout.bytes, layout.align)
+                                      : head + sizeof(struct pn_task_large));
     if (!task)
         return NULL;
     task->kind = (uint8_t)(spawn->kind & 0xf);

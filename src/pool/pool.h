@@ -250,8 +250,8 @@ static inline void pn_worker_let_ask(struct pn_worker *worker)
 /* spawn.c */
 
 extern const struct pn_io_vtable pn_pool_vtable;
-/* Moves what is left in a slot's deque to its node's lane. By the slot's thread, or when it has
- * none. */
+/* Moves what is left in a slot's deque to its node's lane, and sends home the blocks of others that
+ * its slab holds. By the slot's thread, or when it has none. */
 void pn_worker_flush(struct pn_worker *worker);
 /* Something was queued: wakes a worker, or starts one, if that is called for. */
 void pn_pool_wake(struct pinion_pool *pool, const struct pn_neighbors *neighbors,

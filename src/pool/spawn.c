@@ -129,6 +129,7 @@ void pn_worker_flush(struct pn_worker *worker)
         pn_lane_push(&worker->node->lane, task);
         has_moved = true;
     }
+    pn_slab_flush(worker->slab);
     worker->tombstones = 0;
     if (worker->is_announced)
         pn_fetch_sub_seq_cst(&worker->pool->announced, 1u);

@@ -357,6 +357,7 @@ static struct pinion_task *look_around(struct pn_worker *worker)
     const bool forever = pool->spin_ns == INT64_MAX;
     const int64_t until = forever ? INT64_MAX : pn_now() + pool->spin_ns;
     for (unsigned tries = 1;; tries++) {
+        pn_slab_flush(worker->slab); /* now idle: what it holds of others goes home */
         if ((task = own_work(worker)) || (task = sweep(worker)))
             return task;
         if (pn_load_acquire(&pool->ending))
@@ -383,6 +384,7 @@ static void force_all(struct pinion_pool *pool)
 static void sleep_for_work(struct pn_worker *worker)
 {
     struct pinion_pool *pool = worker->pool;
+    pn_slab_flush(worker->slab);
     pn_idle_lie_down(&pool->idle, worker->index);
     if (pn_pool_has_work(pool)) {
         force_all(pool);
@@ -471,6 +473,7 @@ static int64_t retire_deadline(const struct pinion_pool *pool)
 static bool wait_for_command(struct pn_worker *worker)
 {
     struct pinion_pool *pool = worker->pool;
+    pn_slab_flush(worker->slab);
     for (;;) {
         const int64_t deadline = worker->is_expiring ? retire_deadline(pool) : INT64_MAX;
         if (wait_for_signal(worker, deadline)) {

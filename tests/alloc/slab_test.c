@@ -39,6 +39,12 @@ static struct pn_slab_stats stats_of(const struct pn_slab *slab)
     return stats;
 }
 
+/* What pn_slab_alloc promises for a size. */
+static size_t alignment_of(size_t size)
+{
+    return size > 64 && size <= PN_SLAB_ODD ? 16 : 64;
+}
+
 static void blocks_are_aligned_and_apart_and_hold_their_size(void **state)
 {
     struct fixture *fixture = *state;
@@ -48,7 +54,7 @@ static void blocks_are_aligned_and_apart_and_hold_their_size(void **state)
         size_t size = i % PN_SLAB_SIZE_MAX + 1;
         blocks[i] = pn_slab_alloc(fixture->slab, size);
         assert_non_null(blocks[i]);
-        assert_int_equal((uintptr_t)blocks[i] % PN_SLAB_STEP, 0);
+        assert_int_equal((uintptr_t)blocks[i] % alignment_of(size), 0);
         memset(blocks[i], (int)(i % 251), size);
     }
     for (size_t i = 0; i < COUNT; i++) {
@@ -58,6 +64,35 @@ static void blocks_are_aligned_and_apart_and_hold_their_size(void **state)
                 fail_msg("block %zu was written over", i);
         pn_slab_free(fixture->slab, blocks[i]);
     }
+}
+
+static void a_larger_alignment_is_had_by_asking_for_more(void **state)
+{
+    struct fixture *fixture = *state;
+    for (size_t size = 1; size <= PN_SLAB_SIZE_MAX; size++) {
+        for (size_t align = 1; align <= 64; align *= 2) {
+            size_t more = pn_slab_size_aligned(size, align);
+            assert_true(more >= size);
+            assert_true(more == size || align > alignment_of(size));
+            void *blocks[4]; /* of neighbors in a run not all happen to be aligned */
+            for (unsigned i = 0; i < 4; i++) {
+                blocks[i] = pn_slab_alloc(fixture->slab, more);
+                assert_int_equal((uintptr_t)blocks[i] % align, 0);
+            }
+            for (unsigned i = 0; i < 4; i++)
+                pn_slab_free(fixture->slab, blocks[i]);
+        }
+    }
+}
+
+static void a_small_closure_costs_two_bytes_more_than_it_has(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { COUNT = 20000 };
+    for (unsigned i = 0; i < COUNT; i++)
+        assert_non_null(pn_slab_alloc(fixture->slab, PN_SLAB_ODD));
+    size_t bytes = stats_of(fixture->slab).chunk_bytes;
+    assert_true(bytes - PN_SLAB_CHUNK <= COUNT * (PN_SLAB_ODD + 2)); /* the last is begun only */
 }
 
 static void a_block_is_owned_by_the_slab_that_made_it(void **state)
@@ -83,23 +118,93 @@ static void a_freed_block_is_the_next_of_its_size(void **state)
 static void blocks_freed_elsewhere_come_home_to_their_sizes(void **state)
 {
     struct fixture *fixture = *state;
-    enum { COUNT = 800 };
+    static const size_t sizes[] = {64, 112, 128, 192, 256, 320, 384, 448, 512};
+    enum { CLASSES = sizeof(sizes) / sizeof(sizes[0]), COUNT = 100 * CLASSES };
     static void *blocks[COUNT];
     for (size_t round = 0; round < 50; round++) {
         for (size_t i = 0; i < COUNT; i++) {
-            size_t size = (i % 8 + 1) * 64;
+            size_t size = sizes[i % CLASSES];
             blocks[i] = pn_slab_alloc(fixture->slab, size);
             memset(blocks[i], 1, size);
         }
         for (size_t i = 0; i < COUNT; i++) /* one way and the other to be no owner */
             pn_slab_free(i % 2 ? fixture->other : NULL, blocks[i]);
+        pn_slab_flush(fixture->other);
     }
     struct pn_slab_stats stats = stats_of(fixture->slab);
     assert_int_equal(stats.remote_frees, 49 * COUNT); /* the last round's are still on their way */
-    size_t bytes = COUNT / 8 * (64 + 128 + 192 + 256 + 320 + 384 + 448 + 512);
+    size_t bytes = 100 * (64 + 112 + 128 + 192 + 256 + 320 + 384 + 448 + 512);
     assert_true(stats.chunk_bytes <= bytes + bytes / 4 + PN_SLAB_CHUNK);
     assert_int_equal(stats_of(fixture->other).remote_frees, 0);
     assert_int_equal(stats_of(fixture->other).chunk_bytes, 0);
+}
+
+/* Of the blocks of a slab that had none on its local list: those that have come home. */
+static uint64_t come_home(struct pn_slab *slab, size_t size)
+{
+    uint64_t before = stats_of(slab).remote_frees;
+    void *block = pn_slab_alloc(slab, size); /* it has to look for one */
+    uint64_t came = stats_of(slab).remote_frees - before;
+    for (uint64_t i = 1; i < came; i++)
+        (void)pn_slab_alloc(slab, size);
+    pn_slab_free(NULL, block);
+    return came;
+}
+
+static void what_is_held_back_is_less_than_goes_at_a_time_and_goes_by_a_flush(void **state)
+{
+    struct fixture *fixture = *state;
+    static void *blocks[3 * PN_OUTGOING_MAX];
+    for (size_t size = 64; size <= PN_SLAB_SIZE_MAX; size += 16) {
+        for (unsigned count = 1; count <= 3 * PN_OUTGOING_MAX; count++) {
+            struct pn_slab *slab;
+            assert_int_equal(pn_slab_create(fixture->arena, &slab), 0);
+            for (unsigned i = 0; i < count; i++)
+                blocks[i] = pn_slab_alloc(slab, size);
+            for (unsigned i = 0; i < count; i++)
+                pn_slab_free(fixture->other, blocks[i]);
+            unsigned held = count % PN_OUTGOING_MAX;
+            assert_int_equal(come_home(slab, size), count - held);
+            pn_slab_flush(fixture->other);
+            assert_int_equal(come_home(slab, size), held + 1); /* and the one that it sent itself */
+            pn_slab_flush(fixture->other);
+            assert_int_equal(come_home(slab, size), 1);
+            pn_slab_destroy(slab);
+        }
+    }
+}
+
+static void blocks_of_many_slabs_go_each_to_its_own(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { SLABS = 3 * PN_SLAB_OUTGOING, EACH = 2 * PN_OUTGOING_MAX };
+    static struct pn_slab *slabs[SLABS];
+    static void *blocks[SLABS][EACH];
+    for (unsigned i = 0; i < SLABS; i++) {
+        assert_int_equal(pn_slab_create(fixture->arena, &slabs[i]), 0);
+        for (unsigned k = 0; k < EACH; k++)
+            blocks[i][k] = pn_slab_alloc(slabs[i], 100);
+    }
+    for (unsigned k = 0; k < EACH; k++)
+        for (unsigned i = 0; i < SLABS; i++)
+            pn_slab_free(fixture->other, blocks[i][k]);
+    pn_slab_flush(fixture->other);
+    for (unsigned i = 0; i < SLABS; i++) {
+        assert_int_equal(come_home(slabs[i], 100), EACH);
+        pn_slab_destroy(slabs[i]);
+    }
+}
+
+static void slabs_that_end_together_may_hold_blocks_of_each_other(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pn_slab *slabs[2];
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(pn_slab_create(fixture->arena, &slabs[i]), 0);
+    for (unsigned i = 0; i < 2; i++)
+        pn_slab_free(slabs[1 - i], pn_slab_alloc(slabs[i], 100));
+    for (unsigned i = 0; i < 2; i++)
+        pn_slab_destroy(slabs[i]);
 }
 
 static void destroy_frees_chunks_with_blocks_in_use(void **state)
@@ -264,6 +369,8 @@ static void *work(void *argument)
         note = pn_exchange_acq_rel(&worker->crowd->slots[(random >> 20) % SLOTS], note);
         if (note != NULL)
             free_note(worker, note);
+        if (random >> 24 == 0)
+            pn_slab_flush(worker->slab);
     }
     return NULL;
 }
@@ -297,6 +404,8 @@ static void threads_that_free_each_others_blocks_lose_none(void **state)
     for (unsigned i = 0; i < SLOTS; i++)
         if (crowd.slots[i] != NULL)
             free_note(&crowd.workers[i % WORKERS], crowd.slots[i]);
+    for (unsigned i = 0; i < WORKERS; i++)
+        pn_slab_flush(crowd.workers[i].slab);
     for (unsigned i = 0; i < WORKERS; i++) {
         /* A slab's blocks in use were never many at once: what grew was lost. */
         assert_true(stats_of(crowd.workers[i].slab).chunk_bytes <= (size_t)64 << 20);
@@ -372,6 +481,32 @@ static int use_after_remote_free(void)
     return ((volatile char *)block)[0] & 0;
 }
 
+/* The first of a batch, which it lies in, one that it names, and the first of the next. */
+static int use_after_gathering(unsigned which, unsigned offset)
+{
+    struct pn_slab *slab = make_slab(), *mine = make_slab();
+    char *blocks[8];
+    for (unsigned i = 0; i < 8; i++)
+        blocks[i] = pn_slab_alloc(slab, 64); /* names 6 more */
+    for (unsigned i = 0; i < 8; i++)
+        pn_slab_free(mine, blocks[i]);
+    return ((volatile char *)blocks[which])[offset] & 0;
+}
+
+static int use_of_the_first_after_gathering(void) { return use_after_gathering(0, 0); }
+static int use_of_a_place_after_gathering(void) { return use_after_gathering(0, 16); }
+static int use_of_another_after_gathering(void) { return use_after_gathering(3, 0); }
+static int use_of_the_next_after_gathering(void) { return use_after_gathering(7, 0); }
+
+static int free_twice_gathered(void)
+{
+    struct pn_slab *slab = make_slab(), *mine = make_slab();
+    char *block = pn_slab_alloc(slab, 64);
+    pn_slab_free(mine, block);
+    pn_slab_free(mine, block);
+    return 0;
+}
+
 static int use_before_alloc(void)
 {
     char *block = pn_slab_alloc(make_slab(), 64);
@@ -391,6 +526,11 @@ static void address_sanitizer_finds_wrong_uses(void **state)
     (void)state;
     assert_int_not_equal(run_in_child(use_after_free), 0);
     assert_int_not_equal(run_in_child(use_after_remote_free), 0);
+    assert_int_not_equal(run_in_child(use_of_the_first_after_gathering), 0);
+    assert_int_not_equal(run_in_child(use_of_a_place_after_gathering), 0);
+    assert_int_not_equal(run_in_child(use_of_another_after_gathering), 0);
+    assert_int_not_equal(run_in_child(use_of_the_next_after_gathering), 0);
+    assert_int_not_equal(run_in_child(free_twice_gathered), 0);
     assert_int_not_equal(run_in_child(use_before_alloc), 0);
     assert_int_not_equal(run_in_child(free_twice), 0);
 }
@@ -405,9 +545,14 @@ int main(void)
         WITH_FIXTURE(locality_of_many_chunks_counts_every_page),
         WITH_FIXTURE(locality_may_be_asked_while_the_owner_works),
         WITH_FIXTURE(blocks_are_aligned_and_apart_and_hold_their_size),
+        WITH_FIXTURE(a_larger_alignment_is_had_by_asking_for_more),
+        WITH_FIXTURE(a_small_closure_costs_two_bytes_more_than_it_has),
         WITH_FIXTURE(a_block_is_owned_by_the_slab_that_made_it),
         WITH_FIXTURE(a_freed_block_is_the_next_of_its_size),
         WITH_FIXTURE(blocks_freed_elsewhere_come_home_to_their_sizes),
+        WITH_FIXTURE(what_is_held_back_is_less_than_goes_at_a_time_and_goes_by_a_flush),
+        WITH_FIXTURE(blocks_of_many_slabs_go_each_to_its_own),
+        WITH_FIXTURE(slabs_that_end_together_may_hold_blocks_of_each_other),
         WITH_FIXTURE(destroy_frees_chunks_with_blocks_in_use),
         WITH_FIXTURE(threads_that_free_each_others_blocks_lose_none),
         WITH_FIXTURE(a_thread_without_a_slab_sends_blocks_home),

@@ -24,6 +24,7 @@ MODELS = {
     'lock': ['src/base/lock.c'],
     'parking': ['src/sched/parking.c', 'src/base/lock.c', 'src/io/waiter.c'],
     'mutex': ['src/io/mutex.c', 'src/io/mutex.h', 'src/sched/parking.c', 'src/base/lock.c'],
+    'remote': ['alloc/remote.h'],
     'idle': ['src/sched/idle.c', 'src/sched/idle.h', 'src/sched/deque.c', 'src/sched/deque.h'],
 }
 
@@ -79,6 +80,7 @@ SURVIVORS = {
         'equivalent: it holds nothing and publishes nothing, and a change sees the newest word',
     ('mutex.c', 'settle', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('mutex.c', 'pinion_mutex_unlock', 'pn_cas_acq_rel(', 'release'): RELEASES,
+    ('remote.h', 'pn_remote_push', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('idle.c', 'take_bit', 'pn_', '*'): BEHIND,
     ('idle.c', 'pn_idle_pick', 'pn_load_seq_cst(&idle->sleeping)', '*'): BEHIND,
     ('idle.c', 'pn_idle_lie_down', 'pn_fetch_or_seq_cst(', '*'): BEHIND,
