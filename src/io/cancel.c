@@ -71,26 +71,6 @@ void pn_await_enter_all(void)
     }
 }
 
-void pn_await_begin_here(struct pn_await *await, struct pinion_task *caller,
-                         struct pinion_task *awaited)
-{
-    await->caller = caller;
-    await->awaited = awaited;
-    await->is_entered = false;
-    await->outer = pn_context()->awaits;
-    if (PN_UNLIKELY(pn_load_relaxed(&caller->cancel) & PN_CANCEL_ARMED))
-        pn_cancel_request(awaited);
-    pn_context()->awaits = await;
-}
-
-void pn_await_end_here(struct pn_await *await)
-{
-    if (PN_LIKELY(pn_context()->awaits == await))
-        pn_context()->awaits = await->outer;
-    else
-        pn_await_end(await);
-}
-
 void pn_await_begin(struct pn_await *await, struct pinion_task *caller,
                     struct pinion_task *awaited)
 {

@@ -29,18 +29,36 @@ struct pn_await {
     bool is_entered; /* the caller's cancel word has, or had, the waiter */
 };
 
-/* Begins an await of a task that the calling thread is going to run, and ends it. */
-void pn_await_begin_here(struct pn_await *await, struct pinion_task *caller,
-                         struct pinion_task *awaited);
-void pn_await_end_here(struct pn_await *await);
-
-/* The same for one that another thread runs. caller may be NULL. */
+/* Begins an await of a task that another thread runs, and ends it. caller may be NULL. */
 void pn_await_begin(struct pn_await *await, struct pinion_task *caller,
                     struct pinion_task *awaited);
 void pn_await_end(struct pn_await *await);
 
 /* Enters the awaits that the calling thread is in: requests to their callers are passed on now. */
 void pn_await_enter_all(void);
+
+/* Begins an await of a task that the calling thread is going to run, and ends it. */
+static inline void pn_await_begin_here(struct pn_await *await, struct pinion_task *caller,
+                                       struct pinion_task *awaited)
+{
+    struct pn_context *context = pn_context();
+    await->caller = caller;
+    await->awaited = awaited;
+    await->is_entered = false;
+    await->outer = context->awaits;
+    if (PN_UNLIKELY(pn_load_relaxed(&caller->cancel) & PN_CANCEL_ARMED))
+        pn_cancel_request(awaited);
+    context->awaits = await;
+}
+
+static inline void pn_await_end_here(struct pn_await *await)
+{
+    struct pn_context *context = pn_context();
+    if (PN_LIKELY(context->awaits == await))
+        context->awaits = await->outer;
+    else
+        pn_await_end(await);
+}
 
 /* The task that runs here if a request can reach it: not outside tasks, nor while it is
  * protected. */

@@ -113,7 +113,7 @@ int pinion_async_parallel(struct pinion_io *io, const struct pinion_call *call,
 
 /* Runs here a task that nobody else runs or will run; is_own: that nobody else knows any more, and
  * whose result goes to `result`. caller: the task that passes requests on, or NULL. */
-static void run_here(struct pinion_io *io, struct pinion_task *task, bool is_own, void *result,
+static inline void run_here(struct pinion_io *io, struct pinion_task *task, bool is_own, void *result,
                      struct pinion_task *caller)
 {
     struct pn_await await;
@@ -147,12 +147,19 @@ static void run_help(void *context, void *found)
     awaited->io->vtable->run_help(awaited->io, found);
 }
 
-static void wait_helping(struct pinion_io *io, struct pinion_task *task, struct pn_waiter *waiter)
+/* Waits for a task that runs elsewhere. */
+static __attribute__((noinline)) void wait_elsewhere(struct pinion_io *io,
+                                                     struct pinion_task *task,
+                                                     struct pinion_task *caller)
 {
     struct awaited awaited = {.io = io, .task = task};
     const struct pn_help help = {.find = find_help, .run = run_help, .context = &awaited};
-    if (pn_task_add_waiter(task, waiter))
-        pn_waiter_wait_helping(waiter, io->spin_ns, &help);
+    struct pn_await await;
+    pn_await_enter_all();
+    pn_await_begin(&await, caller, task);
+    if (pn_task_add_waiter(task, &await.waiter))
+        pn_waiter_wait_helping(&await.waiter, io->spin_ns, &help);
+    pn_await_end(&await);
 }
 
 /* A task of the parent that was not done when this process began: nobody here ends it, and nobody
@@ -163,17 +170,18 @@ static __attribute__((noinline)) void abandon(struct pinion_future *future)
     pn_future_retire(future);
 }
 
-static void consume(struct pinion_io *io, struct pinion_future *future, void *result)
+static inline void consume(struct pinion_io *io, struct pinion_future *future, void *result)
 {
     struct pinion_task *task = future->task;
-    pn_task_copy_result(task, result);
+    if (result)
+        pn_task_copy_result(task, result);
     pn_future_retire(future);
     io->vtable->drop(io, task);
 }
 
 /* Returns when the task, which was not done, is: run here, if nobody took it, or waited for. True
  * if its result has gone to `result`. caller: the task whose requests are passed on, or NULL. */
-static bool complete(struct pinion_io *io, struct pinion_task *task, void *result,
+static inline bool complete(struct pinion_io *io, struct pinion_task *task, void *result,
                      struct pinion_task *caller)
 {
     if (io->vtable->take_own(io, task)) {
@@ -184,11 +192,7 @@ static bool complete(struct pinion_io *io, struct pinion_task *task, void *resul
         run_here(io, task, false, NULL, caller);
         return false;
     }
-    struct pn_await await;
-    pn_await_enter_all();
-    pn_await_begin(&await, caller, task);
-    wait_helping(io, task, &await.waiter);
-    pn_await_end(&await);
+    wait_elsewhere(io, task, caller);
     return false;
 }
 

@@ -57,7 +57,6 @@ static struct pn_waiter *take_waiter_locked(struct pinion_group *group)
 void pn_member_init(struct pinion_task *task, struct pinion_group *group)
 {
     task->is_member = true;
-    task->is_held = false;
     *member_of(task) = (struct pn_member){.group = group};
 }
 
@@ -93,7 +92,7 @@ void pn_member_leave(struct pinion_task *task)
     struct pinion_group *group = member_of(task)->group;
     struct pn_waiter *waiter = NULL;
     pn_lock(&group->lock);
-    if (task->is_held)
+    if (member_of(task)->is_held)
         wait_until_let_go_locked(group, task);
     unlink_locked(group, task);
     if (is_empty_locked(group))
@@ -177,11 +176,11 @@ void pn_group_wait(struct pinion_io *io, struct pinion_group *group, struct pn_w
  * a request may take long: it wakes, and may interrupt, whoever waits in the task. */
 static void request_locked(struct pinion_group *group, struct pinion_task *task)
 {
-    task->is_held = true;
+    member_of(task)->is_held = true;
     pn_unlock(&group->lock);
     pn_cancel_request(task);
     pn_lock(&group->lock);
-    task->is_held = false;
+    member_of(task)->is_held = false;
     struct pn_waiter *ender = member_of(task)->ender;
     if (!ender)
         return;

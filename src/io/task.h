@@ -68,8 +68,8 @@ enum pn_task_kind { PN_ASYNC, PN_DETACHED, PN_CONCURRENT, PN_PARALLEL };
 /* 48 bytes, then what a member has, then the context, then the result. Who writes what: state and
  * cancel, above. link: while QUEUED, who owns the queue that it stands in: the next one there. From
  * RUNNING on, who runs it: its own name, for who waits (the implementation's; NULL until it is
- * told). first: with that. local: until then. is_protected: who runs it. is_held: who has the lock
- * of its group. The rest: who made it, before it is published. */
+ * told). first: with that. local: until then. is_protected: who runs it. The rest: who made it,
+ * before it is published. */
 struct pinion_task {
     _Atomic(uintptr_t) state;
     _Atomic(uintptr_t) cancel;
@@ -81,20 +81,25 @@ struct pinion_task {
     };
     uint16_t result_offset; /* from the task; 0: there is none, or it is large */
     uint16_t result_small;  /* bytes of the result, unless it is large */
-    uint8_t context_offset;
-    uint8_t kind : 4;      /* enum pn_task_kind */
-    uint8_t is_large : 1;  /* context and result are elsewhere: a struct pn_task_large follows */
-    uint8_t is_member : 1; /* of a group: a struct pn_member follows */
-    bool is_protected;     /* cancelation points don't see the request */
-    bool is_held;          /* a member that a canceler is at */
+    uint8_t context_offset; /* 0: context and result are large, a struct pn_task_large follows */
+    uint8_t kind;           /* enum pn_task_kind */
+    bool is_member;         /* of a group: a struct pn_member follows */
+    bool is_protected;      /* cancelation points don't see the request */
 };
 _Static_assert(sizeof(struct pinion_task) == 48, "32 bytes of context and of result fit 112");
 
-/* Behind the task of a group's member. next, link, ender: under the group's lock. */
+/* Whether context and result are not in the task's own block. */
+static inline bool pn_task_is_large(const struct pinion_task *task)
+{
+    return task->context_offset == 0;
+}
+
+/* Behind the task of a group's member. All but group: under the group's lock. */
 struct pn_member {
     struct pinion_group *group;        /* constant */
     struct pinion_task *next, **link;  /* in one of the group's lists */
     struct pn_waiter *ender;           /* it has ended, and waits until it is not held */
+    bool is_held;                      /* a canceler is at it */
 };
 
 /* Behind that, where context and result do not fit a slab's block. */

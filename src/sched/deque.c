@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "check.h"
 #include "lock.h"
 
 /* Enough for any machine's memory, and keeps the sums below from wrapping. */
@@ -32,15 +31,15 @@ void pn_deque_fini(struct pn_deque *deque)
     deque->slots = NULL;
 }
 
-/* Slots are relaxed: what is in one is published by bottom, split or the lock. */
 static struct pinion_task *load_slot(const struct pn_deque *deque, int64_t index)
 {
-    return pn_load_relaxed(&deque->slots[(size_t)index & (deque->size - 1)]);
+    return pn_load_relaxed(pn_deque_slot(deque, index));
 }
 
-/* Twice the slots, the entries at the same indices. */
-static bool grow(struct pn_deque *deque, int64_t bottom)
+/* The entries stay at their indices. */
+bool pn_deque_grow(struct pn_deque *deque)
 {
+    const int64_t bottom = pn_load_relaxed(&deque->bottom);
     const size_t size = deque->size * 2;
     _Atomic(struct pinion_task *) *larger =
         size <= SIZE_LIMIT ? malloc(size * sizeof deque->slots[0]) : NULL;
@@ -56,22 +55,6 @@ static bool grow(struct pn_deque *deque, int64_t bottom)
     return true;
 }
 
-bool pn_deque_push(struct pn_deque *deque, struct pinion_task *task, bool may_grow)
-{
-    const int64_t bottom = pn_load_relaxed(&deque->bottom); /* only this thread writes it */
-    /* Acquire: a thief has read a slot before it moved top; pairs with its release. */
-    if ((size_t)(bottom - pn_load_acquire(&deque->top)) >= deque->size &&
-        !(may_grow && grow(deque, bottom)))
-        return false;
-    pn_store_relaxed(&deque->slots[(size_t)bottom & (deque->size - 1)], task);
-    /* Release in it: slot and task, pairs with the load in pn_deque_force. The total order of it:
-     * against the look for sleepers that follows every push (idle.h). */
-    pn_store_seq_cst(&deque->bottom, bottom + 1);
-    if (PN_UNLIKELY(!deque->is_split))
-        pn_deque_publish(deque);
-    return true;
-}
-
 void pn_deque_publish(struct pn_deque *deque)
 {
     pn_store_relaxed(&deque->is_requested, false);
@@ -81,9 +64,8 @@ void pn_deque_publish(struct pn_deque *deque)
     pn_unlock(&deque->lock);
 }
 
-/* The owner has stepped back to bottom, where nothing private was. Takes half of what is public
- * back, the younger one. */
-static struct pinion_task *take_back(struct pn_deque *deque, int64_t bottom)
+/* The younger half. */
+struct pinion_task *pn_deque_take_back(struct pn_deque *deque, int64_t bottom)
 {
     struct pinion_task *task = NULL;
     pn_lock(&deque->lock);
@@ -101,30 +83,11 @@ static struct pinion_task *take_back(struct pn_deque *deque, int64_t bottom)
     return task;
 }
 
-static struct pinion_task *pop_from(struct pn_deque *deque, int64_t bottom)
-{
-    pn_store_relaxed(&deque->bottom, bottom);
-    /* Pairs with the heavy fence in pn_deque_force: either its split is seen here, or this bottom
-     * there. */
-    pn_light_fence();
-    if (PN_LIKELY(pn_load_relaxed(&deque->split) <= bottom))
-        return load_slot(deque, bottom);
-    return take_back(deque, bottom);
-}
-
 struct pinion_task *pn_deque_pop(struct pn_deque *deque)
 {
     const int64_t bottom = pn_load_relaxed(&deque->bottom);
-    /* Relaxed: top only counts up to bottom, so this tells an empty deque for sure. */
-    return pn_load_relaxed(&deque->top) == bottom ? NULL : pop_from(deque, bottom - 1);
-}
-
-bool pn_deque_pop_if(struct pn_deque *deque, const struct pinion_task *task)
-{
-    const int64_t bottom = pn_load_relaxed(&deque->bottom);
-    if (pn_load_relaxed(&deque->top) == bottom || load_slot(deque, bottom - 1) != task)
-        return false;
-    return pop_from(deque, bottom - 1) != NULL;
+    /* Relaxed: as in pn_deque_pop_if. */
+    return pn_load_relaxed(&deque->top) == bottom ? NULL : pn_deque_pop_at(deque, bottom - 1);
 }
 
 static bool is_any_public(const struct pn_deque *deque)

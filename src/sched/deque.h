@@ -23,6 +23,7 @@
 
 #include "asymmetric.h"
 #include "atomic.h"
+#include "check.h"
 
 struct pinion_task;
 
@@ -53,7 +54,7 @@ void pn_deque_fini(struct pn_deque *deque);
 /* Owner: adds at the bottom, to the private part. A sequentially consistent change of bottom: after
  * it the owner looks whether anyone is hungry or sleeps (idle.h). False if it is full and may not
  * grow, or memory is refused. */
-bool pn_deque_push(struct pn_deque *deque, struct pinion_task *task, bool may_grow);
+static inline bool pn_deque_push(struct pn_deque *deque, struct pinion_task *task, bool may_grow);
 
 /* Owner: makes all of it public. */
 void pn_deque_publish(struct pn_deque *deque);
@@ -68,7 +69,7 @@ static inline bool pn_deque_is_requested(const struct pn_deque *deque)
 struct pinion_task *pn_deque_pop(struct pn_deque *deque);
 
 /* Owner: takes the youngest if it is this task, else false and nothing is taken. */
-bool pn_deque_pop_if(struct pn_deque *deque, const struct pinion_task *task);
+static inline bool pn_deque_pop_if(struct pn_deque *deque, const struct pinion_task *task);
 
 /* Anyone: takes the oldest that is public. NULL if there is none, or if another was at it (then
  * *lost is set). */
@@ -105,6 +106,58 @@ static inline size_t pn_deque_count(const struct pn_deque *deque)
     const int64_t bottom = pn_load_seq_cst(&deque->bottom);
     const int64_t top = pn_load_seq_cst(&deque->top);
     return bottom > top ? (size_t)(bottom - top) : 0;
+}
+
+/* ---- what follows is deque.c's, here so that what the owner does compiles to a few instructions
+ * ---- */
+
+/* The owner steps back to where nothing private is: takes half of what is public back. */
+struct pinion_task *pn_deque_take_back(struct pn_deque *deque, int64_t bottom);
+/* Twice the slots. False: memory is refused. */
+bool pn_deque_grow(struct pn_deque *deque);
+
+/* Slots are relaxed: what is in one is published by bottom, split or the lock. */
+static inline _Atomic(struct pinion_task *) *pn_deque_slot(const struct pn_deque *deque,
+                                                           int64_t index)
+{
+    return &deque->slots[(size_t)index & (deque->size - 1)];
+}
+
+static inline bool pn_deque_push(struct pn_deque *deque, struct pinion_task *task, bool may_grow)
+{
+    const int64_t bottom = pn_load_relaxed(&deque->bottom); /* only this thread writes it */
+    /* Acquire: a thief has read a slot before it moved top; pairs with its release. */
+    if (PN_UNLIKELY((size_t)(bottom - pn_load_acquire(&deque->top)) >= deque->size) &&
+        !(may_grow && pn_deque_grow(deque)))
+        return false;
+    pn_store_relaxed(pn_deque_slot(deque, bottom), task);
+    /* Release in it: slot and task, pairs with the load in pn_deque_force. The total order of it:
+     * against the look for sleepers that follows every push (idle.h). */
+    pn_store_seq_cst(&deque->bottom, bottom + 1);
+    if (PN_UNLIKELY(!deque->is_split))
+        pn_deque_publish(deque);
+    return true;
+}
+
+static inline struct pinion_task *pn_deque_pop_at(struct pn_deque *deque, int64_t bottom)
+{
+    pn_store_relaxed(&deque->bottom, bottom);
+    /* Pairs with the heavy fence in pn_deque_force: either its split is seen here, or this bottom
+     * there. */
+    pn_light_fence();
+    if (PN_LIKELY(pn_load_relaxed(&deque->split) <= bottom))
+        return pn_load_relaxed(pn_deque_slot(deque, bottom));
+    return pn_deque_take_back(deque, bottom);
+}
+
+static inline bool pn_deque_pop_if(struct pn_deque *deque, const struct pinion_task *task)
+{
+    const int64_t bottom = pn_load_relaxed(&deque->bottom);
+    /* Relaxed: top only counts up to bottom, so this tells an empty deque for sure. */
+    if (pn_load_relaxed(pn_deque_slot(deque, bottom - 1)) != task ||
+        pn_load_relaxed(&deque->top) == bottom)
+        return false;
+    return pn_deque_pop_at(deque, bottom - 1) != NULL;
 }
 
 #endif

@@ -70,7 +70,7 @@ static void context_of_a_member_lies_behind_its_links(void **state)
     for (size_t size = 0; size < 600; size += 50) {
         struct pinion_task *task = make(&group, size, PN_TASK_RUNNING);
         assert_true(task->is_member);
-        if (!task->is_large)
+        if (!pn_task_is_large(task))
             assert_true((const char *)pn_task_context(task) >=
                         (char *)(task + 1) + sizeof(struct pn_member));
         pn_task_publish(task);

@@ -62,7 +62,7 @@ static void context_and_result_lie_aligned_and_apart(void **state)
                 char *result = pn_task_result(task);
                 const bool fits = 64 + sizes[i] + sizes[j] <= PN_SLAB_SIZE_MAX && align <= 64 &&
                                   other <= 64;
-                assert_true(fits || task->is_large);
+                assert_true(fits || pn_task_is_large(task));
                 assert_int_equal((uintptr_t)context % align, 0);
                 for (size_t k = 0; k < sizes[i]; k++)
                     assert_int_equal((unsigned char)context[k], (unsigned char)(k * 3));
@@ -113,7 +113,7 @@ static void who_takes_a_task_out_of_its_queue_runs_it(void **state)
 static void tombstone(size_t size, bool is_dropped_first)
 {
     struct pinion_task *task = make(size, 0, size, 0, QUEUED);
-    const size_t bytes = task->is_large ? 64 + sizeof(struct pn_task_large) : 64 + 2 * size;
+    const size_t bytes = pn_task_is_large(task) ? sizeof(struct pinion_task) + sizeof(struct pn_task_large) : 64 + 2 * size;
     unsigned char *result = malloc(size);
     assert_non_null(result);
     assert_true(pn_task_claim(task));
@@ -126,7 +126,7 @@ static void tombstone(size_t size, bool is_dropped_first)
     if (is_dropped_first) {
         pn_task_drop(task, slab);
         assert_false(is_free(task, bytes)); /* it stands in its queue yet … */
-        if (task->is_large) /* … but what is big of it has gone */
+        if (pn_task_is_large(task)) /* … but what is big of it has gone */
             assert_null(((struct pn_task_large *)(void *)(task + 1))->payload);
         assert_false(pn_task_take(task, slab));
     } else {
