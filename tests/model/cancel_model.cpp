@@ -15,7 +15,7 @@
 #include "cancel.c"
 
 thread_local struct pn_context pn_context_of_thread;
-void **pn_context_local(void) { return &pn_context_of_thread.local; }
+__thread struct pinion_thread pinion_thread_1;
 
 /* Stands for the plain fields of a waiter: written by who waits, read by who cancels the wait. */
 static rl::var<int> *fields;
