@@ -48,10 +48,10 @@ MODELS = {
 # What is left out or done wrongly besides: (file, function, text, in its place). The text stands
 # there once.
 LOOKS = [
-    ('waiter.c', 'pn_waiter_wait', 'if (satisfied(waiter, fired, or_canceled, &seen))', 'if (0)'),
-    ('waiter.c', 'pn_waiter_wait', 'return satisfied(waiter, fired, or_canceled, &seen)',
+    ('waiter.c', 'wait', 'if (satisfied(waiter, fired, or_canceled, &seen))', 'if (0)'),
+    ('waiter.c', 'wait', 'return satisfied(waiter, fired, or_canceled, &seen)',
      'return false'),
-    ('waiter.c', 'pn_waiter_wait', 'seen | PN_WAITER_PARKED))', 'seen))'),
+    ('waiter.c', 'wait', 'seen | PN_WAITER_PARKED))', 'seen))'),
     ('waiter.c', 'pn_waiter_signal', '& ~PN_WAITER_PARKED', ''),
     ('waiter.c', 'pn_waiter_wait_canceled',
      '(void)pn_waiter_wait(waiter, UINT32_MAX, true, INT64_MAX, 0)', '(void)0'),
@@ -109,12 +109,12 @@ SURVIVORS = {
     ('deque.h', 'pn_deque_count', 'pn_load_seq_cst(&deque->top)', '*'):
         'a top that is too low makes the count too high: a look in vain',
     ('waiter.c', 'pn_waiter_signal', 'pn_cas_acq_rel(', 'release'): RELEASES,
-    ('waiter.c', 'pn_waiter_wait', 'if (satisfied(', '*'):
+    ('waiter.c', 'wait', 'if (satisfied(', '*'):
         'equivalent: the loop looks first, too; this saves a spin',
-    ('waiter.c', 'pn_waiter_wait', 'return satisfied(', '*'):
+    ('waiter.c', 'wait', 'return satisfied(', '*'):
         'equivalent: who is told that time is over takes itself out of where the signal would come '
         'from, or else waits for it',
-    ('waiter.c', 'pn_waiter_wait', 'pn_fetch_and_acq_rel(', '*'):
+    ('waiter.c', 'wait', 'pn_fetch_and_acq_rel(', '*'):
         'equivalent: it publishes nothing, and satisfied() acquires after it',
     ('task.c', 'pn_task_finish', 'pn_exchange_acq_rel(', 'release'): PLAIN,
     ('task.c', 'pn_task_take', 'pn_cas_acq_rel(', '*'): CLAIMED,
