@@ -39,9 +39,9 @@ bool pn_cancel_enter(struct pinion_task *task, struct pn_waiter *waiter)
 bool pn_cancel_leave(struct pinion_task *task, struct pn_waiter *waiter)
 {
     uintptr_t seen = pn_load_relaxed(&task->cancel);
-    if ((seen & ~PN_CANCEL_FLAGS) == (uintptr_t)waiter &&
-        pn_cas_acq_rel(&task->cancel, &seen, seen & PN_CANCEL_FLAGS))
-        return false;
+    while ((seen & ~PN_CANCEL_FLAGS) == (uintptr_t)waiter) /* pn_cancel_show may change the flags */
+        if (pn_cas_acq_rel(&task->cancel, &seen, seen & PN_CANCEL_FLAGS))
+            return false;
     pn_waiter_wait_canceled(waiter); /* the canceler has it; it may not vanish yet */
     return true;
 }

@@ -10,6 +10,7 @@
 struct pn_slab;
 
 #define PN_SLAB_STEP     64
+#define PN_SLAB_ODD      112
 #define PN_SLAB_SIZE_MAX 512
 
 void *pn_slab_alloc(struct pn_slab *slab, size_t size);

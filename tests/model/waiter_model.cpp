@@ -153,6 +153,37 @@ struct given_up : waiter_model<given_up, 1> {
     }
 };
 
+/* Who is woken in its own way, as a fiber is: once if it was parked, else not at all. */
+struct resumed : waiter_model<resumed, 2> {
+    static inline _Atomic(uint32_t) resumes;
+
+    static void resume(pn_waiter *)
+    {
+        MUST(pn_fetch_add_acq_rel(&resumes, 1u) == 0); /* as a hand-over orders it */
+        pn_futex_wake(&resumes, 1);
+    }
+
+    void begin()
+    {
+        waiter_model::begin();
+        pn_store_relaxed(&resumes, 0u);
+        waiter.wake = resume;
+    }
+
+    void thread(unsigned index)
+    {
+        if (index) {
+            signal(index, PN_WAITER_FIRED);
+            return;
+        }
+        uint32_t none = 0;
+        if (pn_cas_relaxed(&waiter.word, &none, PN_WAITER_PARKED))
+            while (!pn_load_acquire(&resumes))
+                (void)pn_futex_wait(&resumes, 0, INT64_MAX);
+        MUST(pn_waiter_has_fired(&waiter));
+    }
+};
+
 static bool run()
 {
     return model_all<one_signal>(3) &&
@@ -160,6 +191,7 @@ static bool run()
            model_all<given_up>(3) &&
            model_all<two_signals>(2) &&
            model_all<canceled>(2) &&
+           model_all<resumed>(2) &&
            model_random<one_signal>(100000) &&
            model_random<spinning>(50000) &&
            model_random<two_signals>(100000) &&

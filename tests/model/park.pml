@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Who queues and who sleeps: every task that was queued is run, by as many workers as there are
+ * tasks, and a pool that ends ends.
+ *
+ * Restates stop_searching, sleep_for_work and base_live of src/pool/worker.c, pn_pool_wake of
+ * src/pool/spawn.c, pn_idle_* of src/sched/idle.c, and from pn_pool_join of src/pool/threads.c what
+ * it says to base workers. How a worker sleeps is in signal.pml.
+ *
+ * Abstracts: memory is sequentially consistent (idle_model.cpp has its orders); all queues are one
+ * counter; every seat has its thread; nobody spins; all workers are equally near.
+ *
+ * The tasks meet: each goes on only when all have begun, which needs a worker for each, as do tasks
+ * that take long. That they wait for each other is what shows a worker that nobody woke.
+ */
+#ifndef WORKERS
+#define WORKERS 2
+#endif
+#ifndef TASKS
+#define TASKS 2
+#endif
+#define SLOTS WORKERS
+#include "signal.pml"
+
+byte queued;              /* entries of all queues */
+byte pushed, begun, done;
+bool ending;
+byte pushers = 2, workers = WORKERS;
+
+/* Who picks a sleeper takes its bit first and counts it as a searcher after, so that the worker, if
+ * it was awake, may be done with its search before: then a count is below zero for a moment. */
+#ifndef MUTANT_COUNT_IS_UNSIGNED
+#define ARE_SOME(count) (count > 0)
+#define IS_LAST(count) (count <= 1)
+#else
+#define ARE_SOME(count) (count != 0)
+#define IS_LAST(count) (count == 1)
+#endif
+short searching = WORKERS, sleeping; /* who starts a thread counts it as searching */
+bool is_down[WORKERS];
+
+/* A look at a bit that another then takes is as one a little later. */
+inline wake()
+{
+    if
+    :: ARE_SOME(searching)
+    :: else ->
+        if
+        :: !ARE_SOME(sleeping)
+        :: else ->
+            sleeper = 0;
+            do
+            :: atomic { sleeper < WORKERS && !is_down[sleeper] -> sleeper++ }
+            :: atomic { sleeper < WORKERS && is_down[sleeper] -> is_down[sleeper] = false };
+#ifndef MUTANT_PICKED_IS_NOT_COUNTED
+                searching++;
+#endif
+                sleeping--;
+#ifndef MUTANT_PICKED_IS_NOT_SIGNALED
+                worker_signal(sleeper);
+#endif
+                break
+            :: sleeper == WORKERS -> break
+            od;
+            sleeper = 0
+        fi
+    fi
+}
+
+inline push()
+{
+#ifdef MUTANT_LOOKS_BEFORE_IT_PUSHES
+    wake();
+#endif
+    d_step {
+        queued++;
+        pushed++
+    }
+#if !defined MUTANT_LOOKS_BEFORE_IT_PUSHES && !defined MUTANT_PUSHES_WITHOUT_A_LOOK
+    wake();
+#endif
+}
+
+inline lie_down()
+{
+    is_down[me] = true;
+    sleeping++;
+    atomic {
+        is_last = IS_LAST(searching);
+        searching--
+    }
+}
+
+#ifndef MUTANT_SLEEPS_WITHOUT_A_LOOK_AT_QUEUES
+#define SEES_WORK (queued > 0)
+#else
+#define SEES_WORK false
+#endif
+
+/* Who isn't the last to stop searching may leave the look at the queues to those that go on. */
+inline sleep_for_work()
+{
+#ifndef MUTANT_LOOKS_BEFORE_IT_LIES_DOWN
+    lie_down();
+#endif
+    if
+    :: ending || SEES_WORK
+    :: !ending && (!SEES_WORK || !is_last) ->
+#ifdef MUTANT_LOOKS_BEFORE_IT_LIES_DOWN
+        lie_down();
+#endif
+        sleep_until_signaled(me)
+    fi;
+    calm(me);
+    if
+    :: atomic { is_down[me] -> is_down[me] = false };
+        searching++;
+        sleeping--
+    :: else
+    fi
+}
+
+inline look()
+{
+    d_step {
+        found = queued > 0;
+        if
+        :: found -> queued--
+        :: else
+        fi
+    }
+}
+
+inline stop_searching()
+{
+    if
+    :: atomic { IS_LAST(searching) -> searching-- };
+#ifndef MUTANT_LAST_SEARCHER_WAKES_NOBODY
+        if
+        :: queued > 0 -> wake()
+        :: else
+        fi
+#endif
+    :: atomic { !IS_LAST(searching) -> searching-- }
+    fi
+}
+
+proctype worker(byte me)
+{
+    bool found, is_searching = true, is_last;
+    byte sleeper;
+    do
+    :: true ->
+        look(); /* own queue and lane */
+        if
+        :: !found ->
+            if
+            :: atomic { !is_searching -> is_searching = true; searching++ }
+            :: else
+            fi;
+            look() /* everyone's */
+        :: else
+        fi;
+        if
+        :: found ->
+            if
+            :: is_searching -> stop_searching()
+            :: else
+            fi;
+            atomic { begun++; is_searching = false; found = false }
+            begun == TASKS;
+            done++
+        :: !found && ending ->
+            if
+            :: queued == 0 -> break
+            :: else
+            fi
+        :: !found && !ending -> sleep_for_work()
+        fi
+    od;
+    searching--;
+    workers--
+}
+
+/* Whoever queues: a worker, or a thread from outside. */
+proctype pusher(byte count)
+{
+    byte sleeper;
+    do
+    :: count > 0 ->
+        push();
+        count--
+    :: else -> break
+    od;
+    pushers--
+}
+
+/* Ends the pool when all is done, or earlier. */
+proctype ender()
+{
+    byte w;
+    bool is_early;
+    if
+    :: is_early = true
+    :: skip
+    fi;
+    pushers == 0 && (is_early || done == TASKS);
+    ending = true;
+    do
+    :: w < WORKERS ->
+#ifndef MUTANT_ENDS_WITHOUT_A_SIGNAL
+        worker_signal(w);
+#endif
+        w++
+    :: else -> break
+    od;
+    workers == 0;
+    assert(queued == 0 && pushed == TASKS && done == TASKS);
+    assert(searching == 0 && sleeping == 0)
+}
+
+init
+{
+    byte w;
+    atomic {
+        do
+        :: w < WORKERS ->
+            run worker(w);
+            w++
+        :: else -> break
+        od;
+        run pusher(1);
+        run pusher(TASKS - 1);
+        run ender()
+    }
+}
