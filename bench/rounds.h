@@ -21,7 +21,7 @@
 
 #define ROUNDS_ROWS_MAX  128
 #define ROUNDS_NOTES_MAX 32
-#define ROUNDS_PEERS_MAX 4
+#define ROUNDS_PEERS_MAX 16
 #define ROUNDS_TEXT_MAX  160
 
 /* Does n operations and returns how many ns they took. n is a multiple of the row's step. */
@@ -54,6 +54,8 @@ struct rounds {
     const char *filter; /* NULL: every row */
     enum { ROUNDS_TABLE, ROUNDS_JSON, ROUNDS_CSV } form;
     bool lists;       /* --list: names only */
+    enum { ROUNDS_SMALL, ROUNDS_USUAL, ROUNDS_LARGE } size; /* of what rows divide */
+    const char *svg;  /* the file for a picture, or NULL */
     unsigned count;   /* of rounds */
     int64_t round_ns; /* about how long a row's part of a round takes */
     size_t row_count, figure_count, note_count;

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,9 +15,21 @@
 
 extern char **environ;
 
-static int spawn(struct child *child, const char *path, int in, int out)
+/* Those that run, or are stopped. */
+static struct child *first;
+
+/* A benchmark that ends early leaves nobody behind who is stopped and so can't see it. */
+static void kill_all(void)
 {
-    char *const arguments[] = {(char *)path, NULL};
+    for (const struct child *child = first; child; child = child->next)
+        (void)kill(child->pid, SIGKILL);
+}
+
+static int spawn(struct child *child, const char *path, const char *const *rest, int in, int out)
+{
+    char *arguments[CHILD_ARGUMENTS_MAX + 2] = {(char *)path};
+    for (int i = 0; rest && i < CHILD_ARGUMENTS_MAX && rest[i]; i++)
+        arguments[i + 1] = (char *)rest[i];
     posix_spawn_file_actions_t actions;
     int error = posix_spawn_file_actions_init(&actions);
     if (error)
@@ -30,7 +43,7 @@ static int spawn(struct child *child, const char *path, int in, int out)
     return -error;
 }
 
-int child_start(struct child *child, const char *path)
+int child_start(struct child *child, const char *path, const char *const *arguments)
 {
     int to[2], from[2];
     if (pipe2(to, O_CLOEXEC))
@@ -40,7 +53,7 @@ int child_start(struct child *child, const char *path)
         (void)close(to[0]), (void)close(to[1]);
         return error;
     }
-    const int error = spawn(child, path, to[0], from[1]);
+    const int error = spawn(child, path, arguments, to[0], from[1]);
     (void)close(to[0]), (void)close(from[1]);
     if (error) {
         (void)close(to[1]), (void)close(from[0]);
@@ -51,6 +64,10 @@ int child_start(struct child *child, const char *path)
     child->from = fdopen(from[0], "r");
     if (!child->to || !child->from || clock_getcpuclockid(child->pid, &child->clock))
         rounds_die("%s was started, but can't be talked to", path);
+    if (!first)
+        (void)atexit(kill_all);
+    child->next = first;
+    first = child;
     return 0;
 }
 
@@ -58,17 +75,24 @@ int64_t child_ask(struct child *child, const char *format, ...)
 {
     int64_t ns = 0;
     va_list arguments;
+    (void)kill(child->pid, SIGCONT);
     va_start(arguments, format);
     const int sent = vfprintf(child->to, format, arguments);
     va_end(arguments);
     if (sent < 0 || fputc('\n', child->to) == EOF || fflush(child->to) ||
         fscanf(child->from, "%" SCNd64, &ns) != 1)
         rounds_die("a peer that is a program of its own gave no answer");
+    (void)kill(child->pid, SIGSTOP);
     return ns;
 }
 
 void child_end(struct child *child)
 {
+    struct child **link = &first;
+    while (*link != child)
+        link = &(*link)->next;
+    *link = child->next;
+    (void)kill(child->pid, SIGCONT);
     (void)fclose(child->to);
     (void)fclose(child->from);
     (void)waitpid(child->pid, NULL, 0);
