@@ -39,27 +39,29 @@ static struct contender *const all[] = {
 
 /* ---- programs ---- */
 
-static void path_of(const struct contender *contender, char path[PATH_MAX])
+static const char *path_of(struct contender *contender)
 {
     char here[PATH_MAX];
+    if (*contender->path)
+        return contender->path;
     const ssize_t length = readlink("/proc/self/exe", here, sizeof here - 1);
     if (length < 0)
         rounds_die("this program's folder can't be read from /proc");
     here[length] = '\0';
-    const int wanted = snprintf(path, PATH_MAX, "%s/peers/%s", dirname(here), contender->program);
-    if (wanted >= PATH_MAX)
+    const int length_wanted = snprintf(contender->path, PATH_MAX, "%s/peers/%s", dirname(here),
+                                       contender->program);
+    if (length_wanted >= PATH_MAX)
         rounds_die("the path of %s is too long", contender->program);
+    return contender->path;
 }
 
 static void start(struct contender *contender)
 {
-    char path[PATH_MAX];
     if (contender->child.pid)
         return;
-    path_of(contender, path);
-    const int error = child_start(&contender->child, path, contender->arguments);
+    const int error = child_start(&contender->child, path_of(contender), contender->arguments);
     if (error)
-        rounds_die("%s can't be started: %s", path, strerror(-error));
+        rounds_die("%s can't be started: %s", contender->path, strerror(-error));
 }
 
 void contest_end(void)
@@ -115,9 +117,7 @@ static void note_absence(struct rounds *rounds, const struct contender *contende
 struct rounds_row *contest_row(struct rounds *rounds, struct contender *contender,
                                const struct contest *contest, const char *title)
 {
-    char path[PATH_MAX];
-    path_of(contender, path);
-    if (access(path, X_OK)) {
+    if (access(path_of(contender), X_OK)) {
         note_absence(rounds, contender);
         return NULL;
     }

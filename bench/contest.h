@@ -7,6 +7,8 @@
 #ifndef PINION_BENCH_CONTEST_H
 #define PINION_BENCH_CONTEST_H
 
+#include <limits.h>
+
 #include "peers/child.h"
 #include "rounds.h"
 
@@ -15,6 +17,7 @@ struct contender {
     const char *program;      /* in the folder peers beside the benchmark */
     const char *arguments[CHILD_ARGUMENTS_MAX]; /* NULL: no more */
     const char *note;         /* what it does more or less than pinion; NULL: nothing */
+    char path[PATH_MAX];
     struct child child;
 };
 

@@ -66,6 +66,7 @@ int child_start(struct child *child, const char *path, const char *const *argume
         rounds_die("%s was started, but can't be talked to", path);
     if (!first)
         (void)atexit(kill_all);
+    child->path = path;
     child->next = first;
     first = child;
     return 0;
@@ -81,7 +82,7 @@ int64_t child_ask(struct child *child, const char *format, ...)
     va_end(arguments);
     if (sent < 0 || fputc('\n', child->to) == EOF || fflush(child->to) ||
         fscanf(child->from, "%" SCNd64, &ns) != 1)
-        rounds_die("a peer that is a program of its own gave no answer");
+        rounds_die("%s gave no answer", child->path);
     (void)kill(child->pid, SIGSTOP);
     return ns;
 }

@@ -20,6 +20,11 @@ struct tally_slot *tally_join(void)
     return tally_mine = &slots[index];
 }
 
+void tally_note(uint64_t word)
+{
+    tally_count(word);
+}
+
 void tally_reset(void)
 {
     for (unsigned i = 0; i < SLOTS_MAX; i++)

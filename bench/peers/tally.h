@@ -33,6 +33,9 @@ static inline void tally_count(uint64_t word)
     __atomic_store_n(&slot->count, slot->count + 1, __ATOMIC_RELEASE);
 }
 
+/* The same, for other languages. */
+void tally_note(uint64_t word);
+
 /* Forgets all. Nobody counts meanwhile. */
 void tally_reset(void);
 
