@@ -29,17 +29,9 @@ struct contender contest_glib = {.name = "GLib's pool", .program = "bench-glib"}
 struct contender contest_uv = {.name = "libuv's pool", .program = "bench-uv"};
 struct contender contest_reference = {.name = "mutex+condition", .program = "bench-reference"};
 
-static struct contender *const all[] = {
-    &contest_bare,    &contest_lazy,   &contest_eager, &contest_park,  &contest_poll,
-    &contest_tbb,     &contest_libgomp, &contest_libomp, &contest_rayon, &contest_tokio,
-    &contest_go,      &contest_fiber,  &contest_glib,  &contest_uv,    &contest_reference,
-};
-
-#define ALL (sizeof all / sizeof all[0])
-
 /* ---- programs ---- */
 
-static const char *path_of(struct contender *contender)
+const char *contest_path(struct contender *contender)
 {
     char here[PATH_MAX];
     if (*contender->path)
@@ -59,16 +51,9 @@ static void start(struct contender *contender)
 {
     if (contender->child.pid)
         return;
-    const int error = child_start(&contender->child, path_of(contender), contender->arguments);
+    const int error = child_start(&contender->child, contest_path(contender), contender->arguments);
     if (error)
         rounds_die("%s can't be started: %s", contender->path, strerror(-error));
-}
-
-void contest_end(void)
-{
-    for (size_t i = 0; i < ALL; i++)
-        if (all[i]->child.pid)
-            child_end(&all[i]->child);
 }
 
 int64_t contest_ask(struct contender *contender, const struct contest *contest)
@@ -117,7 +102,7 @@ static void note_absence(struct rounds *rounds, const struct contender *contende
 struct rounds_row *contest_row(struct rounds *rounds, struct contender *contender,
                                const struct contest *contest, const char *title)
 {
-    if (access(path_of(contender), X_OK)) {
+    if (access(contest_path(contender), X_OK)) {
         note_absence(rounds, contender);
         return NULL;
     }

@@ -44,10 +44,10 @@ void contest_compare(struct rounds_row *row, const struct rounds_row *peer);
 /* Asks a contender that is running for a number. */
 int64_t contest_ask(struct contender *contender, const struct contest *contest);
 
+/* Where its program is, or would be. */
+const char *contest_path(struct contender *contender);
+
 /* How many CPUs this process may run on: as many threads as contenders have. */
 unsigned contest_cpus(void);
-
-/* Ends all that were started. */
-void contest_end(void);
 
 #endif

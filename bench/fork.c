@@ -116,6 +116,6 @@ int main(int argc, char **argv)
     rounds_note(&rounds, "without mutex+condition: it deadlocks as soon as a task awaits one that "
                          "is queued behind all threads");
     rounds_run(&rounds);
-    contest_end();
+    child_end_all();
     return rounds_end(&rounds);
 }

@@ -221,11 +221,12 @@ static uint64_t stepped(const struct rounds_row *row, double n)
 }
 
 /* How often what n operations take goes into round_ns, at most GROWTH_MAX times. A hiccup makes one
- * try too long, none makes it too short: what seems to take long is tried again. */
+ * try too long, none makes it too short: what seems to take long is tried again, but not what takes
+ * several times as long. */
 static double growth(struct rounds_row *row, int64_t round_ns)
 {
     double best = 0;
-    for (int tries = 0; tries < TRIES && best < 2; tries++) {
+    for (int tries = 0; tries < TRIES && best < 2 && !(tries && best < 0.25); tries++) {
         const int64_t ns = row->run(row->context, row->n);
         const double factor = (double)round_ns / (double)(ns > 0 ? ns : 1);
         best = factor > best ? factor : best;

@@ -336,9 +336,3 @@ void sync_add_queues(struct rounds *rounds, const struct sync_pools *pools)
         }
     }
 }
-
-void sync_end_queues(void)
-{
-    if (channel.pid)
-        child_end(&channel);
-}

@@ -43,12 +43,13 @@ static void set(uint32_t *slot, uint32_t word, bool wakes)
 /* The word that isn't seen any more. */
 static uint32_t wait_for_other(uint32_t *slot, uint32_t seen, bool sleeps)
 {
+    unsigned looks = 0;
     uint32_t word;
     while ((word = __atomic_load_n(slot, __ATOMIC_ACQUIRE)) == seen) {
         if (sleeps)
             (void)syscall(SYS_futex, slot, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
         else
-            pause_briefly();
+            pause_briefly(&looks);
     }
     return word;
 }
@@ -112,9 +113,10 @@ static void *take_part(void *argument)
 {
     const unsigned index = (unsigned)(uintptr_t)argument;
     uint32_t seen = 1, round;
+    unsigned looks = 0;
     for (;;) {
         while ((round = __atomic_load_n(&fan.round, __ATOMIC_ACQUIRE)) == seen)
-            pause_briefly();
+            pause_briefly(&looks);
         if (!round)
             return NULL;
         seen = round;
@@ -125,12 +127,13 @@ static void *take_part(void *argument)
 
 static void fan_out(uint64_t steps)
 {
+    unsigned looks = 0;
     fan.steps = steps;
     __atomic_store_n(&fan.done, 0, __ATOMIC_RELAXED);
     (void)__atomic_add_fetch(&fan.round, 1, __ATOMIC_RELEASE);
     do_share(0);
     while (__atomic_load_n(&fan.done, __ATOMIC_ACQUIRE) < fan.members - 1)
-        pause_briefly();
+        pause_briefly(&looks);
 }
 
 int64_t bare_fan(unsigned threads, uint64_t steps, uint64_t repeats)

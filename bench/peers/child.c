@@ -87,14 +87,16 @@ int64_t child_ask(struct child *child, const char *format, ...)
     return ns;
 }
 
-void child_end(struct child *child)
+static void end(struct child *child)
 {
-    struct child **link = &first;
-    while (*link != child)
-        link = &(*link)->next;
-    *link = child->next;
     (void)kill(child->pid, SIGCONT);
     (void)fclose(child->to);
     (void)fclose(child->from);
     (void)waitpid(child->pid, NULL, 0);
+}
+
+void child_end_all(void)
+{
+    for (; first; first = first->next)
+        end(first);
 }

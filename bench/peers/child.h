@@ -29,7 +29,7 @@ int child_start(struct child *child, const char *path, const char *const *argume
 int64_t child_ask(struct child *child, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Closes its input, which ends it, and waits for that. */
-void child_end(struct child *child);
+/* Ends all that were started, by closing their input, and waits for that. */
+void child_end_all(void);
 
 #endif

@@ -6,11 +6,18 @@
 #ifndef PINION_BENCH_PAUSE_H
 #define PINION_BENCH_PAUSE_H
 
+#include <sched.h>
 #include <stdint.h>
 #include <time.h>
 
-static inline void pause_briefly(void)
+/* A look again after a moment; after many in vain the CPU is given to whoever else wants it, who
+ * may be the one that is waited for. looks counts them, from 0. */
+static inline void pause_briefly(unsigned *looks)
 {
+    if (++*looks % 1024 == 0) {
+        (void)sched_yield();
+        return;
+    }
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)

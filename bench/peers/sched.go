@@ -88,7 +88,7 @@ var kept uint64
 func spin(steps uint64) {
 	x := steps
 	for ; steps > 0; steps-- {
-		x = x*6364136223846793005 + 1442695040888963407
+		x = (x ^ x>>31) * 0x9e3779b97f4a7c15 // as work.c's
 	}
 	if x == 0 {
 		kept = x

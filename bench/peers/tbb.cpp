@@ -4,6 +4,7 @@
 // is installed. Waiting runs tasks of the group.
 #include <atomic>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <thread>
 
@@ -168,19 +169,28 @@ std::int64_t run_many(unsigned threads, std::uint64_t n, std::uint64_t repeats)
     return ns;
 }
 
-// By enqueue, which another thread runs, and not the caller while it waits. The flag is looked at
-// all the time, which is the fastest; asleep, the thread that waits would add its own wake.
+// By enqueue, which another thread runs, and not the caller while it waits. The caller looks for
+// the answer all the time where the workers do; after a pause, when they sleep, it sleeps too: to
+// look would take the CPU that they wake on.
 std::int64_t run_trip(unsigned threads, std::uint64_t gap_ns, std::uint64_t repeats)
 {
     tbb::task_arena &pool = arena(threads);
     std::atomic<std::uint64_t> answered(0);
     std::int64_t ns = 0;
+    unsigned looks = 0;
     for (std::uint64_t i = 1; i <= repeats; i++) {
         pause_for(gap_ns);
         const std::int64_t start = serve_now();
-        pool.enqueue([&answered, i] { answered.store(i, std::memory_order_release); });
+        if (gap_ns) {
+            std::promise<std::uint64_t> promise;
+            std::future<std::uint64_t> answer = promise.get_future();
+            pool.enqueue([&promise, i] { promise.set_value(i); });
+            answered = answer.get();
+        } else {
+            pool.enqueue([&answered, i] { answered.store(i, std::memory_order_release); });
+        }
         while (answered.load(std::memory_order_acquire) != i)
-            pause_briefly();
+            pause_briefly(&looks);
         ns += serve_now() - start;
     }
     return ns;

@@ -230,6 +230,6 @@ uint64_t work_spin(uint64_t steps)
 {
     uint64_t x = steps;
     while (steps--)
-        x = x * UINT64_C(6364136223846793005) + 1442695040888963407U;
+        x = (x ^ (x >> 31)) * GOLDEN; /* no compiler makes one step of two */
     return x;
 }
