@@ -13,7 +13,8 @@
 #define ROUNDS 15
 
 static const char about[] =
-    "Memory that one thread takes and another gives back: 128 bytes, through a ring of 256 places.\n"
+    "Memory that one thread takes and another gives back: 128 bytes, through a ring of 256 "
+    "places.\n"
     "An operation is one block: taken, written to, handed over, read, given back.\n";
 
 int main(int argc, char **argv)

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-struct contender contest_bare = {.name = "by hand", .program = "bench-bare"};
 struct contender contest_lazy = {.name = "pinion, lazy", .program = "bench-pinion"};
 struct contender contest_eager = {
     .name = "pinion, eager", .program = "bench-pinion", .arguments = {"eager"}};
@@ -40,8 +39,8 @@ const char *contest_path(struct contender *contender)
     if (length < 0)
         rounds_die("this program's folder can't be read from /proc");
     here[length] = '\0';
-    const int length_wanted = snprintf(contender->path, PATH_MAX, "%s/peers/%s", dirname(here),
-                                       contender->program);
+    const int length_wanted =
+        snprintf(contender->path, PATH_MAX, "%s/peers/%s", dirname(here), contender->program);
     if (length_wanted >= PATH_MAX)
         rounds_die("the path of %s is too long", contender->program);
     return contender->path;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Rows in which contenders, each a program of its own, do the same workload: pinion, its peers, and
- * what is done by hand. A contender is started when its first row is measured, and stopped (as by
+ * floors, which do it by hand and promise nothing. A contender is started when its first row is measured, and stopped (as by
  * ^Z) while others are, so that threads of it that look for work are in nobody's way.
  */
 #ifndef PINION_BENCH_CONTEST_H
@@ -13,22 +13,22 @@
 #include "rounds.h"
 
 struct contender {
-    const char *name;         /* as users know it */
-    const char *program;      /* in the folder peers beside the benchmark */
+    const char *name;    /* as users know it; may be under several, each a process */
+    const char *program; /* in the folder peers beside the benchmark */
     const char *arguments[CHILD_ARGUMENTS_MAX]; /* NULL: no more */
-    const char *note;         /* what it does more or less than pinion; NULL: nothing */
+    const char *note; /* what it does more or less than pinion; NULL: nothing */
     char path[PATH_MAX];
     struct child child;
 };
 
-extern struct contender contest_bare, contest_lazy, contest_eager, contest_park, contest_poll,
-    contest_tbb, contest_libgomp, contest_libomp, contest_rayon, contest_tokio, contest_go,
-    contest_fiber, contest_glib, contest_uv, contest_reference;
+extern struct contender contest_lazy, contest_eager, contest_park, contest_poll, contest_tbb,
+    contest_libgomp, contest_libomp, contest_rayon, contest_tokio, contest_go, contest_fiber,
+    contest_glib, contest_uv, contest_reference;
 
 /* What a contender is asked to do. */
 struct contest {
     const char *workload;
-    unsigned threads;     /* the caller's included */
+    unsigned threads; /* the caller's included */
     uint64_t size;
     uint64_t operations;  /* that one repeat counts as; 0: 1 */
     uint64_t repeats_min; /* repeats are a multiple of it; 0: 1 */

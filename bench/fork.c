@@ -82,12 +82,13 @@ static void add_workload(struct rounds *rounds, const struct workload *workload,
 {
     static struct contender *const peers[] = {&contest_rayon, &contest_tbb, &contest_libgomp,
                                               &contest_libomp};
+    static struct contender processes = {.name = "a process a CPU", .program = "bench-bare"};
     const struct contest contest = {
         .workload = workload->name, .threads = threads, .size = workload->size[rounds->size]};
     struct contest shares = contest;
     shares.repeats_min = threads;
     const struct rounds_row *rows[1 + sizeof peers / sizeof peers[0]];
-    rows[0] = contest_row(rounds, &contest_bare, &shares, workload->title);
+    rows[0] = contest_row(rounds, &processes, &shares, workload->title);
     for (size_t i = 0; i < sizeof peers / sizeof peers[0]; i++)
         rows[i + 1] = contest_row(rounds, peers[i], &contest, workload->title);
     struct rounds_row *row = contest_row(rounds, &contest_lazy, &contest, workload->title);
@@ -103,7 +104,8 @@ int main(int argc, char **argv)
         {"matrix", "matrices", {64, 512, 1024}},
         {"queens", "queens", {8, 11, 13}},
     };
-    static const struct forker call = {&contest_bare, {16, 30, 35}};
+    static struct contender plain = {.name = "plain call", .program = "bench-bare"};
+    static const struct forker call = {&plain, {16, 30, 35}};
     static struct rounds rounds;
     const unsigned cpus = contest_cpus();
     rounds_begin(&rounds, "fork", about, ROUNDS, argc, argv);

@@ -15,8 +15,8 @@
  * and libgomp runs them at once where 64 a thread are queued; a thread that waits for oneTBB's
  * group runs its tasks; libuv's pool tells its loop of each end; GLib's has one function for all
  * tasks; the reference pool's are awaited. Every other thread that makes the tasks waits for their
- * end outside of the pool, and pinion, where it is not lazy, has a worker less than the CPUs, since
- * the thread that made the pool counts for one.
+ * end outside of the pool, and pinion has a worker less than the CPUs, since the thread that made
+ * the pool counts for one.
  */
 #include <inttypes.h>
 #include <pinion.h>
@@ -199,10 +199,10 @@ static struct rounds_row *ours_of_many[2];
 
 static void add_manies(struct rounds *rounds)
 {
+    static struct contender call = {.name = "malloc and call", .program = "bench-bare"};
     static struct contender *const peers[] = {
-        &contest_bare, &contest_libgomp, &contest_libomp, &contest_tbb,
-        &contest_rayon, &contest_tokio, &contest_uv, &contest_go,
-        &contest_glib, &contest_reference,
+        &call,          &contest_libgomp, &contest_libomp, &contest_tbb,  &contest_rayon,
+        &contest_tokio, &contest_uv,      &contest_go,     &contest_glib, &contest_reference,
     };
     static struct contender *const ours[] = {&contest_lazy, &contest_eager};
     const struct rounds_row *rows[COUNT(peers)];

@@ -21,10 +21,16 @@
 
 static const char about[] =
     "How soon another thread takes something up, and how soon that is known here: round trips\n"
-    "from outside, fan-out of 64 times 10 µs (beside a split by hand), bursts of 32 parallel tasks\n"
+    "from outside, fan-out of 64 times 10 µs (beside a split by hand), bursts of 32 parallel "
+    "tasks\n"
     "(beside threads made and joined). An operation is a trip, a fan-out, a burst.\n";
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static struct contender slot_pair = {.name = "spinning mailbox", .program = "bench-bare"};
+static struct contender futex_pair = {.name = "futex pair", .program = "bench-bare"};
+static struct contender split = {.name = "split by hand", .program = "bench-bare"};
+static struct contender made = {.name = "pthread_create", .program = "bench-bare"};
 
 static void add_trips(struct rounds *rounds, uint64_t gap_ns, unsigned threads)
 {
@@ -35,12 +41,9 @@ static void add_trips(struct rounds *rounds, uint64_t gap_ns, unsigned threads)
     const struct contest trip = {.workload = "trip", .threads = threads, .size = gap_ns};
     const struct contest mailbox = {.workload = "mailbox", .threads = 2, .size = gap_ns};
     const struct contest futex = {.workload = "futex", .threads = 2, .size = gap_ns};
-    char name[ROUNDS_TEXT_MAX];
     const struct rounds_row *rows[2 + COUNT(peers)] = {NULL};
-    (void)snprintf(name, sizeof name, "%s, mailbox", title);
-    rows[0] = gap_ns ? NULL : contest_row(rounds, &contest_bare, &mailbox, name);
-    (void)snprintf(name, sizeof name, "%s, futexes", title);
-    rows[1] = contest_row(rounds, &contest_bare, &futex, name);
+    rows[0] = gap_ns ? NULL : contest_row(rounds, &slot_pair, &mailbox, title);
+    rows[1] = contest_row(rounds, &futex_pair, &futex, title);
     for (size_t i = 0; i < COUNT(peers); i++)
         rows[2 + i] = contest_row(rounds, peers[i], &trip, title);
     for (size_t i = 0; i < COUNT(ours) - (gap_ns ? 1 : 0); i++) {
@@ -67,11 +70,12 @@ static uint64_t steps_of(int64_t wanted_ns)
 static void add_fan(struct rounds *rounds, unsigned threads)
 {
     static struct contender *const peers[] = {
-        &contest_bare, &contest_tbb, &contest_rayon, &contest_tokio,
-        &contest_libgomp, &contest_libomp, &contest_go, &contest_reference,
+        &split,           &contest_tbb,    &contest_rayon, &contest_tokio,
+        &contest_libgomp, &contest_libomp, &contest_go,    &contest_reference,
     };
     static struct contender *const ours[] = {&contest_lazy, &contest_poll};
-    const struct contest contest = {.workload = "fan", .threads = threads,
+    const struct contest contest = {.workload = "fan",
+                                    .threads = threads,
                                     .size = steps_of(rounds->size == ROUNDS_SMALL ? 100 : 10000)};
     const char *title = "fan-out of 64 x 10 µs";
     const struct rounds_row *rows[COUNT(peers)];
@@ -88,10 +92,9 @@ static void add_burst(struct rounds *rounds, unsigned threads)
 {
     static struct contender *const ours[] = {&contest_lazy, &contest_park};
     const struct contest contest = {.workload = "burst", .threads = threads, .size = 32};
-    const struct rounds_row *made =
-        contest_row(rounds, &contest_bare, &contest, "burst of 32 parallel");
+    const struct rounds_row *peer = contest_row(rounds, &made, &contest, "burst of 32 parallel");
     for (size_t i = 0; i < COUNT(ours); i++)
-        contest_compare(contest_row(rounds, ours[i], &contest, "burst of 32 parallel"), made);
+        contest_compare(contest_row(rounds, ours[i], &contest, "burst of 32 parallel"), peer);
 }
 
 int main(int argc, char **argv)

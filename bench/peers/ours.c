@@ -162,9 +162,7 @@ static int64_t run_fan(unsigned threads, uint64_t steps, uint64_t repeats)
 
 #define BURST_MAX 1024
 
-PINION_TASK(void, nothing)
-{
-}
+PINION_TASK(void, nothing) {}
 
 static void burst(struct pinion_io *io, uint64_t size)
 {
@@ -213,10 +211,18 @@ static int64_t run_loop(unsigned threads, uint64_t end, uint64_t repeats)
 int main(int argc, char **argv)
 {
     static const struct serve_workload workloads[] = {
-        {"fork", run_fork},         {"tree", contend_tree},     {"sort", contend_sort},
-        {"matrix", contend_matrix}, {"queens", contend_queens}, {"many", run_many},
-        {"elsewhere", run_elsewhere}, {"await", run_await},     {"trip", run_trip},
-        {"fan", run_fan},           {"burst", run_burst},       {"loop", run_loop},
+        {"fork", run_fork},
+        {"tree", contend_tree},
+        {"sort", contend_sort},
+        {"matrix", contend_matrix},
+        {"queens", contend_queens},
+        {"many", run_many},
+        {"elsewhere", run_elsewhere},
+        {"await", run_await},
+        {"trip", run_trip},
+        {"fan", run_fan},
+        {"burst", run_burst},
+        {"loop", run_loop},
         {NULL, NULL},
     };
     for (int i = 1; i < argc; i++) {

@@ -201,10 +201,9 @@ std::int64_t run_trip(unsigned threads, std::uint64_t gap_ns, std::uint64_t repe
 int main()
 {
     static const struct serve_workload workloads[] = {
-        {"fork", run_fork}, {"tree", run_tree},     {"sort", run_sort},
-        {"many", run_many}, {"matrix", run_matrix}, {"queens", run_queens},
-        {"loop", run_loop}, {"fan", run_fan},       {"trip", run_trip},
-        {nullptr, nullptr},
+        {"fork", run_fork},     {"tree", run_tree},     {"sort", run_sort}, {"many", run_many},
+        {"matrix", run_matrix}, {"queens", run_queens}, {"loop", run_loop}, {"fan", run_fan},
+        {"trip", run_trip},     {nullptr, nullptr},
     };
     return serve(workloads);
 }

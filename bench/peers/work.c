@@ -209,8 +209,8 @@ uint64_t work_queens_leaf(const struct work_board *board)
 
 uint64_t work_queens_count(uint64_t size)
 {
-    static const uint64_t counts[] = {1,   1,   0,    0,    2,     10,    4,       40,
-                                      92,  352, 724,  2680, 14200, 73712, 365596,  2279184};
+    static const uint64_t counts[] = {1,  1,   0,   0,    2,     10,    4,      40,
+                                      92, 352, 724, 2680, 14200, 73712, 365596, 2279184};
     return size < sizeof counts / sizeof counts[0] ? counts[size] : 0;
 }
 
