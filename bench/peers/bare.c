@@ -63,17 +63,10 @@ static int64_t run_many(unsigned threads, uint64_t n, uint64_t repeats)
 int main(void)
 {
     static const struct serve_workload workloads[] = {
-        {"fork", run_fork},
-        {"many", run_many},
-        {"tree", bare_tree},
-        {"sort", bare_sort},
-        {"matrix", bare_matrix},
-        {"queens", bare_queens},
-        {"mailbox", bare_mailbox},
-        {"futex", bare_futex},
-        {"fan", bare_fan},
-        {"burst", bare_burst},
-        {NULL, NULL},
+        {"fork", run_fork},  {"many", run_many},        {"tree", bare_tree},
+        {"sort", bare_sort}, {"matrix", bare_matrix},   {"queens", bare_queens},
+        {"loop", bare_loop}, {"mailbox", bare_mailbox}, {"futex", bare_futex},
+        {"fan", bare_fan},   {"burst", bare_burst},     {NULL, NULL},
     };
     return serve(workloads);
 }

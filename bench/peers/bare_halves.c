@@ -163,6 +163,16 @@ static int64_t share_queens(uint64_t size, uint64_t repeats)
     return case_queens(queens, size, repeats);
 }
 
+static uint64_t loop(uint64_t end)
+{
+    return work_sum(0, end);
+}
+
+static int64_t share_loop(uint64_t size, uint64_t repeats)
+{
+    return case_loop(loop, size, repeats);
+}
+
 int64_t bare_tree(unsigned threads, uint64_t size, uint64_t repeats)
 {
     (void)work_tree_count(size); /* once, not in each */
@@ -182,4 +192,9 @@ int64_t bare_matrix(unsigned threads, uint64_t size, uint64_t repeats)
 int64_t bare_queens(unsigned threads, uint64_t size, uint64_t repeats)
 {
     return in_processes(share_queens, threads, size, repeats);
+}
+
+int64_t bare_loop(unsigned threads, uint64_t size, uint64_t repeats)
+{
+    return in_processes(share_loop, threads, size, repeats);
 }
