@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Rows in which contenders, each a program of its own, do the same workload: pinion, its peers, and
- * floors, which do it by hand and promise nothing. A contender is started when its first row is measured, and stopped (as by
- * ^Z) while others are, so that threads of it that look for work are in nobody's way.
+ * floors, which do it by hand and promise nothing. A contender is started when its first row is
+ * measured, and stopped (as by ^Z) while others are, so that threads of it that look for work are
+ * in nobody's way.
  */
 #ifndef PINION_BENCH_CONTEST_H
 #define PINION_BENCH_CONTEST_H

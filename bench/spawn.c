@@ -4,12 +4,12 @@
  * with one mutex and one condition (reference_pool.h). And what many cost that nobody awaits, from
  * a thread that the pool does not know, until all have run; beside other pools (contest.h).
  *
- * Of the former it measures the throughput of one thread that starts and awaits, 32 bytes in and out, of a
- * function that does next to nothing. It does not measure how soon a worker takes a task up, nor
- * how many makers at a time get on, nor trees of tasks. Unfair in it: the peer has no cancelation
- * and no select, so it does less; its tasks are always run by its worker, while pinion may run them
- * in the caller, which is what it is made for; its memory is the program's malloc, which is
- * jemalloc where pinion is built with that.
+ * Of the former it measures the throughput of one thread that starts and awaits, 32 bytes in and
+ * out, of a function that does next to nothing. It does not measure how soon a worker takes a task
+ * up, nor how many makers at a time get on, nor trees of tasks. Unfair in it: the peer has no
+ * cancelation and no select, so it does less; its tasks are always run by its worker, while pinion
+ * may run them in the caller, which is what it is made for; its memory is the program's malloc,
+ * which is jemalloc where pinion is built with that.
  *
  * Of the latter, unfair: OpenMP knows no thread from outside, so one of its team makes its tasks,
  * and libgomp runs them at once where 64 a thread are queued; a thread that waits for oneTBB's

@@ -22,7 +22,8 @@ struct child {
     clockid_t clock; /* of its CPU time */
 };
 
-/* Starts the program at that path, which must stay, with arguments up to the first NULL, or none. 0, or -errno. */
+/* Starts the program at that path (which is kept) with arguments up to the first NULL, or none. 0,
+ * or -errno. */
 int child_start(struct child *child, const char *path, const char *const *arguments);
 
 /* Sends the line and waits for the number; ends the program if there is none. */
