@@ -17,6 +17,10 @@ struct contender contest_park = {
     .name = "pinion, park", .program = "bench-pinion", .arguments = {"park"}};
 struct contender contest_poll = {
     .name = "pinion, poll", .program = "bench-pinion", .arguments = {"poll"}};
+struct contender contest_processes = {
+    .name = "a process a CPU",
+    .program = "bench-bare",
+    .note = "a process a CPU: the CPU time of its processes is not counted."};
 struct contender contest_tbb = {.name = "oneTBB", .program = "bench-tbb"};
 struct contender contest_libgomp = {.name = "libgomp", .program = "bench-libgomp"};
 struct contender contest_libomp = {.name = "libomp", .program = "bench-libomp"};

@@ -82,13 +82,12 @@ static void add_workload(struct rounds *rounds, const struct workload *workload,
 {
     static struct contender *const peers[] = {&contest_rayon, &contest_tbb, &contest_libgomp,
                                               &contest_libomp};
-    static struct contender processes = {.name = "a process a CPU", .program = "bench-bare"};
     const struct contest contest = {
         .workload = workload->name, .threads = threads, .size = workload->size[rounds->size]};
     struct contest shares = contest;
     shares.repeats_min = threads;
     const struct rounds_row *rows[1 + sizeof peers / sizeof peers[0]];
-    rows[0] = contest_row(rounds, &processes, &shares, workload->title);
+    rows[0] = contest_row(rounds, &contest_processes, &shares, workload->title);
     for (size_t i = 0; i < sizeof peers / sizeof peers[0]; i++)
         rows[i + 1] = contest_row(rounds, peers[i], &contest, workload->title);
     struct rounds_row *row = contest_row(rounds, &contest_lazy, &contest, workload->title);

@@ -17,8 +17,7 @@ static const char about[] =
 int main(int argc, char **argv)
 {
     static const uint64_t ends[] = {100000, 100000000, 1000000000};
-    static struct contender processes = {.name = "a process a CPU", .program = "bench-bare"};
-    static struct contender *const peers[] = {&processes, &contest_libgomp, &contest_libomp,
+    static struct contender *const peers[] = {&contest_processes, &contest_libgomp, &contest_libomp,
                                               &contest_tbb, &contest_rayon};
     static struct rounds rounds;
     const struct rounds_row *rows[sizeof peers / sizeof peers[0]];
@@ -28,8 +27,8 @@ int main(int argc, char **argv)
     struct contest shares = contest;
     shares.repeats_min = contest.threads;
     for (size_t i = 0; i < sizeof peers / sizeof peers[0]; i++)
-        rows[i] =
-            contest_row(&rounds, peers[i], peers[i] == &processes ? &shares : &contest, "loop");
+        rows[i] = contest_row(&rounds, peers[i],
+                              peers[i] == &contest_processes ? &shares : &contest, "loop");
     struct rounds_row *row = contest_row(&rounds, &contest_lazy, &contest, "loop");
     for (size_t i = 0; i < sizeof peers / sizeof peers[0]; i++)
         contest_compare(row, rows[i]);

@@ -5,42 +5,39 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
-#include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../rounds.h"
 
-extern char **environ;
-
-/* Those that run, or are stopped. */
+/* Those that were started. */
 static struct child *first;
 
-/* A benchmark that ends early leaves nobody behind who is stopped and so can't see it. */
-static void kill_all(void)
-{
-    for (const struct child *child = first; child; child = child->next)
-        (void)kill(child->pid, SIGKILL);
-}
-
+/* By vfork, so that the child can ask to die with the thread that starts it: one that is stopped
+ * would not see that its input has ended. */
 static int spawn(struct child *child, const char *path, const char *const *rest, int in, int out)
 {
     char *arguments[CHILD_ARGUMENTS_MAX + 2] = {(char *)path};
+    volatile int error = 0; /* shared until exec */
     for (int i = 0; rest && i < CHILD_ARGUMENTS_MAX && rest[i]; i++)
         arguments[i + 1] = (char *)rest[i];
-    posix_spawn_file_actions_t actions;
-    int error = posix_spawn_file_actions_init(&actions);
+    const pid_t pid = vfork();
+    if (pid < 0)
+        return -errno;
+    if (!pid) {
+        if (!prctl(PR_SET_PDEATHSIG, SIGKILL) && dup2(in, STDIN_FILENO) >= 0 &&
+            dup2(out, STDOUT_FILENO) >= 0)
+            (void)execv(path, arguments);
+        error = -errno;
+        _exit(127);
+    }
     if (error)
-        return -error;
-    error = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-    if (!error)
-        error = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-    if (!error)
-        error = posix_spawn(&child->pid, path, &actions, NULL, arguments, environ);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    return -error;
+        (void)waitpid(pid, NULL, 0);
+    else
+        child->pid = pid;
+    return error;
 }
 
 int child_start(struct child *child, const char *path, const char *const *arguments)
@@ -64,8 +61,6 @@ int child_start(struct child *child, const char *path, const char *const *argume
     child->from = fdopen(from[0], "r");
     if (!child->to || !child->from || clock_getcpuclockid(child->pid, &child->clock))
         rounds_die("%s was started, but can't be talked to", path);
-    if (!first)
-        (void)atexit(kill_all);
     child->path = path;
     child->next = first;
     first = child;
