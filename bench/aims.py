@@ -93,11 +93,9 @@ def main():
             if line:
                 print(line)
             else:
-                left_out.append("bench-%s: %s" % (name, aim[0]))
-    for line in left_out:
-        print("\nNot measured: %s." % line, end="")
+                left_out.append("%s (bench-%s)" % (aim[0], name))
     if left_out:
-        print()
+        print("\nNot measured, or without its peer: %s." % "; ".join(left_out))
 
 
 main()

@@ -118,6 +118,7 @@ struct rounds_row *contest_row(struct rounds *rounds, struct contender *contende
     entry->row->note = contender->note;
     entry->row->step =
         entry->contest.operations * (contest->repeats_min ? contest->repeats_min : 1);
+    entry->row->n_max = entry->contest.operations * contest->repeats_max;
     return entry->row;
 }
 

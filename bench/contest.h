@@ -33,6 +33,7 @@ struct contest {
     uint64_t size;
     uint64_t operations;  /* that one repeat counts as; 0: 1 */
     uint64_t repeats_min; /* repeats are a multiple of it; 0: 1 */
+    uint64_t repeats_max; /* for what takes long without being counted; 0: as the time allows */
 };
 
 /* Adds a row: "TITLE: NAME". NULL, and a note, if the contender was not built. */

@@ -17,7 +17,8 @@
 #include "contest.h"
 #include "peers/work.h"
 
-#define ROUNDS 15
+#define ROUNDS       15
+#define PAUSED_TRIPS 40 /* of a round: the pauses are not counted */
 
 static const char about[] =
     "How soon another thread takes something up, and how soon that is known here: round trips\n"
@@ -38,9 +39,13 @@ static void add_trips(struct rounds *rounds, uint64_t gap_ns, unsigned threads)
                                               &contest_go, &contest_reference};
     static struct contender *const ours[] = {&contest_lazy, &contest_park, &contest_poll};
     const char *title = gap_ns ? "round trip after 1 ms" : "round trip back to back";
-    const struct contest trip = {.workload = "trip", .threads = threads, .size = gap_ns};
-    const struct contest mailbox = {.workload = "mailbox", .threads = 2, .size = gap_ns};
-    const struct contest futex = {.workload = "futex", .threads = 2, .size = gap_ns};
+    const struct contest trip = {.workload = "trip",
+                                 .threads = threads,
+                                 .size = gap_ns,
+                                 .repeats_max = gap_ns ? PAUSED_TRIPS : 0};
+    struct contest mailbox = trip, futex = trip;
+    mailbox.workload = "mailbox";
+    futex.workload = "futex";
     const struct rounds_row *rows[2 + COUNT(peers)] = {NULL};
     rows[0] = gap_ns ? NULL : contest_row(rounds, &slot_pair, &mailbox, title);
     rows[1] = contest_row(rounds, &futex_pair, &futex, title);
