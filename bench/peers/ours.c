@@ -29,25 +29,29 @@ struct pinion_io *contender_io(unsigned threads)
 
 /* ---- fork and join ---- */
 
-static struct pinion_io *fib_io;
-
 /* So that what is compared is the fork, and not how the compiler unfolds a recursion. */
-static uint64_t fib(uint64_t n) __attribute__((noinline));
+static uint64_t fib(struct pinion_io *io, uint64_t n) __attribute__((noinline));
 
-PINION_TASK(uint64_t, fib, (uint64_t, n))
+PINION_TASK(uint64_t, fib, (struct pinion_io *, io), (uint64_t, n))
 {
-    struct pinion_io *const io = fib_io;
     if (n < 2)
         return n;
-    struct fib_future left = fib_async(io, n - 1);
-    const uint64_t right = fib(n - 2);
+    struct fib_future left = fib_async(io, io, n - 1);
+    const uint64_t right = fib(io, n - 2);
     return fib_await(io, &left) + right;
+}
+
+static struct pinion_io *fork_io;
+
+static uint64_t whole_fib(uint64_t n)
+{
+    return fib(fork_io, n);
 }
 
 static int64_t run_fork(unsigned threads, uint64_t n, uint64_t repeats)
 {
-    fib_io = contender_io(threads);
-    return case_fib(fib, n, repeats);
+    fork_io = contender_io(threads);
+    return case_fib(whole_fib, n, repeats);
 }
 
 /* ---- tasks that nobody awaits, from a thread that the pool does not know ---- */
