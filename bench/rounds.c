@@ -54,6 +54,8 @@ static void print_help(const struct rounds *rounds)
            "  --rounds N     so many rounds (%u)\n"
            "  --ms N         about how long a row takes in each, in milliseconds (%d)\n"
            "  --filter TEXT  only rows whose name contains TEXT, and their peers\n"
+           "  --size SIZE    of what a row divides: small (to see that it runs), usual, large\n"
+           "  --svg FILE     draw the ratios, too\n"
            "  --list         print the rows' names and end\n"
            "  --json, --csv  for programs instead of people\n"
            "  -h, --help     this text\n",
@@ -72,6 +74,22 @@ static long number(const char *option, const char *text, long max)
         exit(2);
     }
     return value;
+}
+
+static const char *text_of(char **argv)
+{
+    if (!argv[1])
+        usage_error("a text is missing after", *argv);
+    return argv[1];
+}
+
+static int size_named(const char *text)
+{
+    static const char *const names[] = {"small", "usual", "large"};
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(text, names[i]))
+            return i;
+    usage_error("a size is small, usual or large, not", text);
 }
 
 static void parse(struct rounds *rounds, char **argv, bool *lists)
@@ -93,9 +111,11 @@ static void parse(struct rounds *rounds, char **argv, bool *lists)
             rounds->round_ns = number(argv[0], argv[1], MS_MAX) * MS;
             argv++;
         } else if (!strcmp(*argv, "--filter")) {
-            if (!argv[1])
-                usage_error("a text is missing after", *argv);
-            rounds->filter = *++argv;
+            rounds->filter = text_of(argv++);
+        } else if (!strcmp(*argv, "--svg")) {
+            rounds->svg = text_of(argv++);
+        } else if (!strcmp(*argv, "--size")) {
+            rounds->size = (unsigned)size_named(text_of(argv++));
         } else {
             usage_error("there is no argument", *argv);
         }
@@ -113,6 +133,7 @@ void rounds_begin(struct rounds *rounds, const char *name, const char *about, un
     rounds->about = about;
     rounds->count = count;
     rounds->round_ns = MS_DEFAULT * MS;
+    rounds->size = ROUNDS_USUAL;
     if (argc > 0)
         parse(rounds, argv + 1, &rounds->lists);
 }
@@ -200,11 +221,12 @@ static uint64_t stepped(const struct rounds_row *row, double n)
 }
 
 /* How often what n operations take goes into round_ns, at most GROWTH_MAX times. A hiccup makes one
- * try too long, none makes it too short: what seems to take long is tried again. */
+ * try too long, none makes it too short: what seems to take long is tried again, but not what takes
+ * several times as long. */
 static double growth(struct rounds_row *row, int64_t round_ns)
 {
     double best = 0;
-    for (int tries = 0; tries < TRIES && best < 2; tries++) {
+    for (int tries = 0; tries < TRIES && best < 2 && !(tries && best < 0.25); tries++) {
         const int64_t ns = row->run(row->context, row->n);
         const double factor = (double)round_ns / (double)(ns > 0 ? ns : 1);
         best = factor > best ? factor : best;

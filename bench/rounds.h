@@ -21,7 +21,7 @@
 
 #define ROUNDS_ROWS_MAX  128
 #define ROUNDS_NOTES_MAX 32
-#define ROUNDS_PEERS_MAX 4
+#define ROUNDS_PEERS_MAX 16
 #define ROUNDS_TEXT_MAX  160
 
 /* Does n operations and returns how many ns they took. n is a multiple of the row's step. */
@@ -32,10 +32,10 @@ struct rounds_row {
     rounds_run_fn *run;
     void *context;
     const struct rounds_row *peers[ROUNDS_PEERS_MAX]; /* what it is compared with; NULL: no more */
-    const char *note; /* what is unfair in it, or NULL; static */
-    uint64_t step;    /* n is a multiple of it; 1 unless set */
-    uint64_t n_max;   /* the most operations of a round; 0: as many as the round's time takes */
-    clockid_t clock;  /* whose CPU time it uses; this process's unless set */
+    const char *note;                                 /* what is unfair in it, or NULL; static */
+    uint64_t step;                                    /* n is a multiple of it; 1 unless set */
+    uint64_t n_max;  /* the most operations of a round; 0: as many as the round's time takes */
+    clockid_t clock; /* whose CPU time it uses; this process's unless set */
     /* The rest is rounds.c's. */
     bool chosen;
     uint64_t n;
@@ -53,8 +53,10 @@ struct rounds {
     const char *name, *about;
     const char *filter; /* NULL: every row */
     enum { ROUNDS_TABLE, ROUNDS_JSON, ROUNDS_CSV } form;
-    bool lists;       /* --list: names only */
-    unsigned count;   /* of rounds */
+    bool lists;                                             /* --list: names only */
+    enum { ROUNDS_SMALL, ROUNDS_USUAL, ROUNDS_LARGE } size; /* of what rows divide */
+    const char *svg;                                        /* the file for a picture, or NULL */
+    unsigned count;                                         /* of rounds */
     int64_t round_ns; /* about how long a row's part of a round takes */
     size_t row_count, figure_count, note_count;
     struct rounds_row rows[ROUNDS_ROWS_MAX];
@@ -86,7 +88,8 @@ void rounds_figure(struct rounds *rounds, double value, const char *unit, const 
 void rounds_note(struct rounds *rounds, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Prints, frees, and returns the program's status: 0, or 1 if stdout did not take it. */
+/* Prints, draws, frees, and returns the program's status: 0, or 1 if stdout or the picture's file
+ * did not take it. */
 int rounds_end(struct rounds *rounds);
 
 /* ns of CLOCK_MONOTONIC. */

@@ -37,14 +37,34 @@ static double quantile_of(const double *values, unsigned count, double share)
     return quantile;
 }
 
+double rounds_median(const struct rounds *rounds, const struct rounds_row *row)
+{
+    return quantile_of(row->ns, rounds->count, 0.5);
+}
+
+/* The median of how far values are from their median. */
+static double deviation_of(const double *values, unsigned count)
+{
+    const double median = quantile_of(values, count, 0.5);
+    double *apart = malloc(count * sizeof apart[0]);
+    if (!apart)
+        rounds_die("out of memory");
+    for (unsigned i = 0; i < count; i++)
+        apart[i] = values[i] < median ? median - values[i] : values[i] - median;
+    const double deviation = rounds_quantile(apart, count, 0.5);
+    free(apart);
+    return deviation;
+}
+
 struct shown {
-    double median, low, high, cpu;
+    double median, mad, low, high, cpu;
 };
 
 static struct shown shown_of(const struct rounds *rounds, const struct rounds_row *row)
 {
     return (struct shown){
-        .median = quantile_of(row->ns, rounds->count, 0.5),
+        .median = rounds_median(rounds, row),
+        .mad = deviation_of(row->ns, rounds->count),
         .low = quantile_of(row->ns, rounds->count, 0.25),
         .high = quantile_of(row->ns, rounds->count, 0.75),
         .cpu = quantile_of(row->cpu_ns, rounds->count, 0.5),
@@ -69,8 +89,7 @@ static struct ratio ratio_to(const struct rounds *rounds, const struct rounds_ro
     for (unsigned i = 0; i < rounds->count; i++)
         each[i] = divided(row->ns[i], peer->ns[i]);
     const struct ratio ratio = {
-        divided(quantile_of(row->ns, rounds->count, 0.5),
-                quantile_of(peer->ns, rounds->count, 0.5)),
+        divided(rounds_median(rounds, row), rounds_median(rounds, peer)),
         rounds_quantile(each, rounds->count, 0.5),
     };
     free(each);
@@ -120,7 +139,8 @@ static void print_row(const struct rounds *rounds, const struct rounds_row *row,
     const struct shown shown = shown_of(rounds, row);
     char spread[48];
     (void)snprintf(spread, sizeof spread, "%.1f .. %.1f", shown.low, shown.high);
-    printf("%-*s %11.1f %24s %11.1f\n", width, row->name, shown.median, spread, shown.cpu);
+    printf("%-*s %11.1f %9.1f %24s %11.1f\n", width, row->name, shown.median, shown.mad, spread,
+           shown.cpu);
     for (unsigned i = 0; i < peer_count(row); i++) {
         const struct ratio ratio = ratio_to(rounds, row, row->peers[i]);
         printf("    %.4f x (each round: %.4f x) %s\n", ratio.of_medians, ratio.of_rounds,
@@ -147,7 +167,8 @@ static void print_table(const struct rounds *rounds)
     printf("%s: %u interleaved rounds of some %" PRId64 " ms a row, %ld CPUs, pinion %s\n",
            rounds->name, rounds->count, rounds->round_ns / 1000000, sysconf(_SC_NPROCESSORS_ONLN),
            pinion_version());
-    printf("%-*s %11s %24s %11s\n", width, "ns an operation", "median", "quartiles", "CPU time");
+    printf("%-*s %11s %9s %24s %11s\n", width, "ns an operation", "median", "MAD", "quartiles",
+           "CPU time");
     for (size_t i = 0; i < rounds->row_count; i++)
         if (rounds->rows[i].chosen)
             print_row(rounds, &rounds->rows[i], width);
@@ -186,9 +207,10 @@ static void print_json_row(const struct rounds *rounds, const struct rounds_row 
     const struct shown shown = shown_of(rounds, row);
     printf("{");
     print_key("name", row->name);
-    printf(", \"unit\": \"ns\", \"n\": %" PRIu64 ", \"median\": %.3f, \"quartile_low\": %.3f, "
+    printf(", \"unit\": \"ns\", \"n\": %" PRIu64
+           ", \"median\": %.3f, \"mad\": %.3f, \"quartile_low\": %.3f, "
            "\"quartile_high\": %.3f, \"cpu\": %.3f, ",
-           row->n, shown.median, shown.low, shown.high, shown.cpu);
+           row->n, shown.median, shown.mad, shown.low, shown.high, shown.cpu);
     print_key("note", row->note);
     printf(", \"ratios\": [");
     for (unsigned i = 0; i < peer_count(row); i++) {
@@ -238,8 +260,8 @@ static void print_csv_row(const struct rounds *rounds, const struct rounds_row *
     const struct shown shown = shown_of(rounds, row);
     printf("%s,", rounds->name);
     print_quoted(row->name, '"');
-    printf(",ns,%" PRIu64 ",%.3f,%.3f,%.3f,%.3f,", row->n, shown.median, shown.low, shown.high,
-           shown.cpu);
+    printf(",ns,%" PRIu64 ",%.3f,%.3f,%.3f,%.3f,%.3f,", row->n, shown.median, shown.mad, shown.low,
+           shown.high, shown.cpu);
     if (peer) {
         const struct ratio ratio = ratio_to(rounds, row, peer);
         print_quoted(peer->name, '"');
@@ -252,7 +274,8 @@ static void print_csv_row(const struct rounds *rounds, const struct rounds_row *
 /* A line for each peer of a row, one for a row without; notes are talk. */
 static void print_csv(const struct rounds *rounds)
 {
-    printf("bench,name,unit,n,median,quartile_low,quartile_high,cpu,peer,of_medians,of_rounds\n");
+    printf(
+        "bench,name,unit,n,median,mad,quartile_low,quartile_high,cpu,peer,of_medians,of_rounds\n");
     for (size_t i = 0; i < rounds->row_count; i++) {
         const struct rounds_row *row = &rounds->rows[i];
         if (!row->chosen)
@@ -265,7 +288,7 @@ static void print_csv(const struct rounds *rounds)
     for (size_t i = 0; i < rounds->figure_count; i++) {
         printf("%s,", rounds->name);
         print_quoted(rounds->figures[i].name, '"');
-        printf(",%s,,%.3f,,,,,,\n", rounds->figures[i].unit, rounds->figures[i].value);
+        printf(",%s,,%.3f,,,,,,,\n", rounds->figures[i].unit, rounds->figures[i].value);
     }
     for (size_t i = 0; i < rounds->note_count; i++)
         (void)fprintf(stderr, "%s\n", rounds->notes[i]);
@@ -273,6 +296,7 @@ static void print_csv(const struct rounds *rounds)
 
 int rounds_print(const struct rounds *rounds)
 {
+    const int drawn = rounds->svg ? rounds_draw(rounds) : 0;
     switch (rounds->form) {
     case ROUNDS_JSON:
         print_json(rounds);
@@ -284,5 +308,5 @@ int rounds_print(const struct rounds *rounds)
         print_table(rounds);
         break;
     }
-    return flushed();
+    return flushed() || drawn;
 }

@@ -1,29 +1,40 @@
 /* SPDX-License-Identifier: MIT
  *
  * What it costs to start a task and await it: run in the caller, queued, in batches; beside a pool
- * with one mutex and one condition (reference_pool.h).
+ * with one mutex and one condition (reference_pool.h). And what many cost that nobody awaits, from
+ * a thread that the pool does not know, until all have run; beside other pools (contest.h).
  *
- * It measures the throughput of one thread that starts and awaits, 32 bytes in and out, of a
- * function that does next to nothing. It does not measure how soon a worker takes a task up, nor
- * how many makers at a time get on, nor trees of tasks. Unfair in it: the peer has no cancelation
- * and no select, so it does less; its tasks are always run by its worker, while pinion may run them
- * in the caller, which is what it is made for; its memory is the program's malloc, which is
- * jemalloc where pinion is built with that.
+ * Of the former it measures the throughput of one thread that starts and awaits, 32 bytes in and
+ * out, of a function that does next to nothing. It does not measure how soon a worker takes a task
+ * up, nor how many makers at a time get on, nor trees of tasks. Unfair in it: the peer has no
+ * cancelation and no select, so it does less; its tasks are always run by its worker, while pinion
+ * may run them in the caller, which is what it is made for; its memory is the program's malloc,
+ * which is jemalloc where pinion is built with that.
+ *
+ * Of the latter, unfair: OpenMP knows no thread from outside, so one of its team makes its tasks,
+ * and libgomp runs them at once where 64 a thread are queued; a thread that waits for oneTBB's
+ * group runs its tasks; libuv's pool tells its loop of each end; GLib's has one function for all
+ * tasks; the reference pool's are awaited. Every other thread that makes the tasks waits for their
+ * end outside of the pool, and pinion has a worker less than the CPUs, since the thread that made
+ * the pool counts for one.
  */
 #include <inttypes.h>
 #include <pinion.h>
 #include <string.h>
 
+#include "contest.h"
 #include "reference_pool.h"
 #include "rounds.h"
+#include "spawn_calls.h"
 
-#define ROUNDS 15
+#define ROUNDS 9
 #define BATCH  64
 
 static const char about[] =
     "What it costs to start a task and await it, 32 bytes in and out: run in the caller, queued,\n"
-    "in batches; beside a pool with one mutex and one condition. Not how soon a worker takes a\n"
-    "task up, nor trees of tasks.\n";
+    "in batches; beside a pool with one mutex and one condition. And many that nobody awaits,\n"
+    "from a thread that is no worker, until all have run; an operation is one of them. Not how\n"
+    "soon a worker takes a task up, nor trees of tasks.\n";
 
 /* 32 bytes of context, 32 of result. */
 struct words {
@@ -171,6 +182,50 @@ static void add_rows(struct rounds *rounds, struct maker *makers, struct referen
     }
 }
 
+/* ---- many from outside ---- */
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static struct rounds_row *add_many(struct rounds *rounds, struct contender *contender)
+{
+    static const uint64_t counts[] = {1000, 1000000, 10000000};
+    const uint64_t n = counts[rounds->size];
+    const struct contest contest = {
+        .workload = "many", .threads = contest_cpus(), .size = n, .operations = n};
+    return contest_row(rounds, contender, &contest, "many from outside");
+}
+
+static struct rounds_row *ours_of_many[2];
+
+static void add_manies(struct rounds *rounds)
+{
+    static struct contender call = {.name = "malloc and call", .program = "bench-bare"};
+    static struct contender *const peers[] = {
+        &call,          &contest_libgomp, &contest_libomp, &contest_tbb,  &contest_rayon,
+        &contest_tokio, &contest_uv,      &contest_go,     &contest_glib, &contest_reference,
+    };
+    static struct contender *const ours[] = {&contest_lazy, &contest_eager};
+    const struct rounds_row *rows[COUNT(peers)];
+    for (size_t i = 0; i < COUNT(peers); i++)
+        rows[i] = add_many(rounds, peers[i]);
+    for (size_t i = 0; i < COUNT(ours); i++) {
+        ours_of_many[i] = add_many(rounds, ours[i]);
+        for (size_t j = 0; j < COUNT(rows); j++)
+            contest_compare(ours_of_many[i], rows[j]);
+    }
+}
+
+/* Of the last round. */
+static void figure_shares(struct rounds *rounds)
+{
+    static struct contender *const ours[] = {&contest_lazy, &contest_eager};
+    const struct contest elsewhere = {.workload = "elsewhere"};
+    for (size_t i = 0; i < COUNT(ours); i++)
+        if (rounds_chose(ours_of_many[i]))
+            rounds_figure(rounds, (double)contest_ask(ours[i], &elsewhere) / 10, "%",
+                          "many from outside, run by workers: %s", ours[i]->name);
+}
+
 int main(int argc, char **argv)
 {
     static struct rounds rounds;
@@ -182,11 +237,15 @@ int main(int argc, char **argv)
         rounds_die("no thread for the peer");
     struct maker makers[7];
     add_rows(&rounds, makers, reference, pools);
+    add_manies(&rounds);
     rounds_run(&rounds);
     note_counters(&rounds, "cpu_count 1", pools[0]);
     note_counters(&rounds, "lazy", pools[1]);
     note_counters(&rounds, "eager", pools[2]);
+    figure_shares(&rounds);
+    child_end_all();
     measure_bytes(&rounds);
+    spawn_count_calls(&rounds);
     reference_pool_destroy(reference);
     for (int i = 0; i < 3; i++)
         pinion_pool_destroy(pools[i]);

@@ -19,6 +19,7 @@
  *   malloc, jemalloc where pinion is built with that; a semaphore bounds it here.
  * - Goroutines may share a thread, and a switch between two that do needs no system call.
  */
+#include "peers/child.h"
 #include "sync_rows.h"
 
 #define ROUNDS 15
@@ -50,7 +51,7 @@ int main(int argc, char **argv)
     sync_add_wakes(&rounds, &pools);
     sync_add_queues(&rounds, &pools);
     rounds_run(&rounds);
-    sync_end_queues();
+    child_end_all();
     pinion_pool_destroy(park);
     pinion_pool_destroy(adaptive);
     return rounds_end(&rounds);

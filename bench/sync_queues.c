@@ -258,7 +258,7 @@ static int64_t run_channel(void *context, uint64_t n)
 static bool start_channel(struct rounds *rounds)
 {
 #ifdef BENCH_CHANNEL
-    const int error = child_start(&channel, BENCH_CHANNEL);
+    const int error = child_start(&channel, BENCH_CHANNEL, NULL);
     if (error)
         rounds_note(rounds, "without Go: %s: %s", BENCH_CHANNEL, strerror(-error));
     return !error;
@@ -335,10 +335,4 @@ void sync_add_queues(struct rounds *rounds, const struct sync_pools *pools)
             }
         }
     }
-}
-
-void sync_end_queues(void)
-{
-    if (channel.pid)
-        child_end(&channel);
 }

@@ -17,8 +17,7 @@ struct sync_pools {
 void sync_add_locks(struct rounds *rounds, const struct sync_pools *pools);
 void sync_add_wakes(struct rounds *rounds, const struct sync_pools *pools);
 
-/* Starts the program of the Go peer, if it was built; the second ends it. */
+/* Starts the program of the Go peer, if it was built. */
 void sync_add_queues(struct rounds *rounds, const struct sync_pools *pools);
-void sync_end_queues(void);
 
 #endif

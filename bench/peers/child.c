@@ -5,32 +5,42 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../rounds.h"
 
-extern char **environ;
+/* Those that were started. */
+static struct child *first;
 
-static int spawn(struct child *child, const char *path, int in, int out)
+/* By vfork, so that the child can ask to die with the thread that starts it: one that is stopped
+ * would not see that its input has ended. */
+static int spawn(struct child *child, const char *path, const char *const *rest, int in, int out)
 {
-    char *const arguments[] = {(char *)path, NULL};
-    posix_spawn_file_actions_t actions;
-    int error = posix_spawn_file_actions_init(&actions);
+    char *arguments[CHILD_ARGUMENTS_MAX + 2] = {(char *)path};
+    volatile int error = 0; /* shared until exec */
+    for (int i = 0; rest && i < CHILD_ARGUMENTS_MAX && rest[i]; i++)
+        arguments[i + 1] = (char *)rest[i];
+    const pid_t pid = vfork();
+    if (pid < 0)
+        return -errno;
+    if (!pid) {
+        if (!prctl(PR_SET_PDEATHSIG, SIGKILL) && dup2(in, STDIN_FILENO) >= 0 &&
+            dup2(out, STDOUT_FILENO) >= 0)
+            (void)execv(path, arguments);
+        error = -errno;
+        _exit(127);
+    }
     if (error)
-        return -error;
-    error = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-    if (!error)
-        error = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-    if (!error)
-        error = posix_spawn(&child->pid, path, &actions, NULL, arguments, environ);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    return -error;
+        (void)waitpid(pid, NULL, 0);
+    else
+        child->pid = pid;
+    return error;
 }
 
-int child_start(struct child *child, const char *path)
+int child_start(struct child *child, const char *path, const char *const *arguments)
 {
     int to[2], from[2];
     if (pipe2(to, O_CLOEXEC))
@@ -40,7 +50,7 @@ int child_start(struct child *child, const char *path)
         (void)close(to[0]), (void)close(to[1]);
         return error;
     }
-    const int error = spawn(child, path, to[0], from[1]);
+    const int error = spawn(child, path, arguments, to[0], from[1]);
     (void)close(to[0]), (void)close(from[1]);
     if (error) {
         (void)close(to[1]), (void)close(from[0]);
@@ -51,6 +61,9 @@ int child_start(struct child *child, const char *path)
     child->from = fdopen(from[0], "r");
     if (!child->to || !child->from || clock_getcpuclockid(child->pid, &child->clock))
         rounds_die("%s was started, but can't be talked to", path);
+    child->path = path;
+    child->next = first;
+    first = child;
     return 0;
 }
 
@@ -58,18 +71,27 @@ int64_t child_ask(struct child *child, const char *format, ...)
 {
     int64_t ns = 0;
     va_list arguments;
+    (void)kill(child->pid, SIGCONT);
     va_start(arguments, format);
     const int sent = vfprintf(child->to, format, arguments);
     va_end(arguments);
     if (sent < 0 || fputc('\n', child->to) == EOF || fflush(child->to) ||
         fscanf(child->from, "%" SCNd64, &ns) != 1)
-        rounds_die("a peer that is a program of its own gave no answer");
+        rounds_die("%s gave no answer", child->path);
+    (void)kill(child->pid, SIGSTOP);
     return ns;
 }
 
-void child_end(struct child *child)
+static void end(struct child *child)
 {
+    (void)kill(child->pid, SIGCONT);
     (void)fclose(child->to);
     (void)fclose(child->from);
     (void)waitpid(child->pid, NULL, 0);
+}
+
+void child_end_all(void)
+{
+    for (; first; first = first->next)
+        end(first);
 }

@@ -11,12 +11,12 @@ fail()
     exit 1
 }
 
-for script in tools/setup tools/run tools/test; do
+for script in tools/setup tools/run tools/test tools/bench; do
     [[ -x $script ]] || fail "$script is not executable"
     words=$("$script" --help) || fail "$script --help failed"
     [[ $words == "Usage: $script"* ]] || fail "$script --help does not say its usage"
 done
-for script in tools/setup tools/test; do
+for script in tools/setup tools/test tools/bench; do
     status=0
     "$script" --banana >/dev/null 2>&1 || status=$?
     ((status == 2)) || fail "$script --banana ended with status $status, not 2"

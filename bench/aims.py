@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What pinion aims at, beside what benchmarks found. usage: aims.py FOLDER
+
+Reads FOLDER/NAME.json of bench-fork, -spawn, -wake, -loop and -alloc, as --json writes them, and
+prints a table in Markdown: of one run, medians and their ratio, and the median of each round's
+ratio. A row whose peer was not there is left out, with a line that says so."""
+import json
+import statistics
+import sys
+from pathlib import Path
+
+FOLDER = Path(sys.argv[1])
+
+# Benchmark, subject, ours, peers (the best of them counts), the largest ratio that is aimed at.
+FORKING = ["a process a CPU"], ["rayon", "oneTBB", "libgomp", "libomp"]
+RATIOS = [
+    ("fork", "fork, CPUS", "pinion, lazy", ["rayon"], 0.22),
+    ("fork", "fork, 1 thread", "pinion, lazy", ["plain call"], 1.6),
+    ("fork", "fork, CPUS", "pinion, eager", ["oneTBB"], 0.2),
+    *[("fork", subject, "pinion, lazy", peers, aim)
+      for subject in ["tree", "sort", "matrices", "queens"]
+      for peers, aim in zip(FORKING, [1 / 0.95, 1])],
+    ("spawn", "many from outside", "pinion, lazy", ["libgomp"], 1),
+    ("spawn", "many from outside", "pinion, eager",
+     ["oneTBB", "rayon", "tokio", "libuv's pool", "Go"], 0.7),
+    ("wake", "round trip back to back", "pinion, poll", ["spinning mailbox"], 2.5),
+    ("wake", "round trip back to back", "pinion, park", ["futex pair"], 1.15),
+    ("wake", "round trip after 1 ms", "pinion, park", ["futex pair"], 1.15),
+    ("wake", "fan-out of 64 x 10 µs", "pinion, lazy", ["split by hand"], 1 / 0.98),
+    ("loop", "loop", "pinion, lazy", ["libgomp", "libomp"], 1),
+    ("alloc", "there and back", "pinion's slab", ["mimalloc"], 0.8),
+    ("alloc", "there and back", "pinion's slab", ["jemalloc"], 0.2),
+    ("wake", "burst of 32 parallel", "pinion, lazy", ["pthread_create"], 0.25),
+]
+# Benchmark, how the figure's name begins, the least, the most.
+FIGURES = [
+    ("spawn", "many from outside, run by workers: pinion, lazy", 40, 100),
+    ("spawn", "memory a queued task", 0, 128),
+    ("spawn", "system calls of", 0, 0),
+]
+
+
+def load(name):
+    path = FOLDER / (name + ".json")
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def shown(ns):
+    for unit in ["ns", "µs", "ms"]:
+        if ns < 1000:
+            return "%.3g %s" % (ns, unit)
+        ns /= 1000
+    return "%.3g s" % ns
+
+
+def ratio_row(told, subject, ours, peers, aim):
+    """A line of the table, or None where either is missing."""
+    subject = subject.replace("CPUS", "%d thread%s" % (told["cpus"], "s"[:told["cpus"] != 1]))
+    rows = {row["name"]: row for row in told["rows"]}
+    row = rows.get("%s: %s" % (subject, ours))
+    found = [(rows[name]["median"], peer, rows[name]) for peer in peers
+             for name in ["%s: %s" % (subject, peer)] if name in rows]
+    if not row or not found:
+        return None
+    median, peer, best = min(found, key=lambda entry: entry[0])
+    ratio = row["median"] / median
+    each = statistics.median(a / b for a, b in zip(row["samples"], best["samples"]))
+    name = peer if len(peers) == 1 else "the best: " + peer
+    return "| %s | %s: %s | %s: %s | %.3f (%.3f) | ≤ %.3g | %s |" % (
+        subject, ours, shown(row["median"]), name, shown(median), ratio, each, aim,
+        "met" if ratio <= aim else "missed")
+
+
+def figure_row(told, start, least, most):
+    for figure in told["figures"]:
+        if figure["name"].startswith(start):
+            value, unit = figure["value"], figure["unit"]
+            aim = "≥ %g" % least if least else "≤ %g" % most
+            return "| %s | %.1f %s | | | %s | %s |" % (
+                figure["name"], value, unit, aim, "met" if least <= value <= most else "missed")
+    return None
+
+
+def main():
+    told = {name: load(name) for name in sorted({aim[0] for aim in RATIOS + FIGURES})}
+    print("| | pinion | beside | ratio (each round) | aim | |")
+    print("|---|---|---|---|---|---|")
+    left_out = []
+    for make, aims in [(ratio_row, RATIOS), (figure_row, FIGURES)]:
+        for name, *aim in aims:
+            line = make(told[name], *aim) if told[name] else None
+            if line:
+                print(line)
+            else:
+                left_out.append("%s (bench-%s)" % (aim[0], name))
+    if left_out:
+        print("\nNot measured, or without its peer: %s." % "; ".join(left_out))
+
+
+main()

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#include "serve.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+int64_t serve_now(void)
+{
+    struct timespec time;
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+void serve_die(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    (void)fputc('\n', stderr);
+    exit(1);
+}
+
+int serve(const struct serve_workload *workloads)
+{
+    char name[32];
+    unsigned threads;
+    uint64_t size, repeats;
+    while (scanf("%31s %u %" SCNu64 " %" SCNu64, name, &threads, &size, &repeats) == 4) {
+        const struct serve_workload *workload = workloads;
+        while (workload->name && strcmp(workload->name, name) != 0)
+            workload++;
+        if (!workload->name)
+            serve_die("there is no workload '%s' here", name);
+        printf("%" PRId64 "\n", workload->run(threads, size, repeats));
+        if (fflush(stdout))
+            return 1;
+    }
+    return 0;
+}
