@@ -36,9 +36,7 @@ static inline struct pn_context *pn_context(void)
 /* The same for what the typed macros read too. */
 static inline struct pinion_thread *pn_thread(void)
 {
-    struct pinion_thread *here = &pinion_thread_1;
-    __asm__("" : "+r"(here));
-    return here;
+    return &pinion_thread_1;
 }
 
 /* A thread begins to be used: from now on it knows where its stack ends. */

@@ -12,6 +12,7 @@
 #include "check.h"
 #include "detail.h"
 #include "future.h"
+#include "task_quick.h"
 
 int pn_io_refuse(const struct pinion_io *io)
 {

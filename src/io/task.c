@@ -12,33 +12,12 @@
 #include "member.h"
 #include "modes.h"
 #include "slab.h"
+#include "task_quick.h"
 
 /* Where things lie behind a task's header. */
 struct layout {
     size_t context_offset, result_offset, bytes, align;
 };
-
-/* Contexts are mostly a few words. */
-static inline void copy_context(void *to, const struct pinion_call *call)
-{
-    switch (call->context_size) {
-    case 8:
-        memcpy(to, call->context, 8);
-        break;
-    case 16:
-        memcpy(to, call->context, 16);
-        break;
-    case 24:
-        memcpy(to, call->context, 24);
-        break;
-    case 32:
-        memcpy(to, call->context, 32);
-        break;
-    default:
-        if (call->context_size)
-            memcpy(to, call->context, call->context_size);
-    }
-}
 
 static size_t align_or_default(size_t align) { return align ? align : alignof(max_align_t); }
 
@@ -68,20 +47,13 @@ static struct layout lay_out(const struct pinion_call *call, size_t start)
 
 #define MEMBER_BYTES sizeof(struct pn_member)
 
-static struct pn_task_large *large_of(struct pinion_task *task)
-{
-    char *behind = (char *)(task + 1);
-    PN_ASSERT(pn_task_is_large(task));
-    return (struct pn_task_large *)(void *)(behind + (task->is_member ? MEMBER_BYTES : 0));
-}
-
 static bool place_large(struct pinion_task *task, const struct pinion_call *call,
                         struct pinion_arena *arena)
 {
     struct layout layout = lay_out(call, 0);
     task->context_offset = 0;
     task->result_offset = task->result_small = 0;
-    struct pn_task_large *large = large_of(task);
+    struct pn_task_large *large = pn_task_large(task);
     if (layout.bytes == 0) /* an alignment alone brought it here; the arena refuses 0 bytes */
         layout.bytes = 1;
     large->payload = pinion_arena_alloc(arena, layout.bytes, layout.align);
@@ -96,46 +68,8 @@ static bool place_large(struct pinion_task *task, const struct pinion_call *call
     return true;
 }
 
-const void *pn_task_context(struct pinion_task *task)
-{
-    return PN_UNLIKELY(pn_task_is_large(task)) ? large_of(task)->payload
-                                       : (char *)task + task->context_offset;
-}
-
-void *pn_task_result(struct pinion_task *task)
-{
-    if (PN_UNLIKELY(pn_task_is_large(task)))
-        return large_of(task)->result;
-    return task->result_offset ? (char *)task + task->result_offset : NULL;
-}
-
-/* What is the same for all. */
-static void begin(struct pinion_task *task, const struct pn_spawn *spawn, uintptr_t state)
-{
-    pn_store_relaxed(&task->state, state); /* published by the queue, or by the hand-over */
-    pn_store_relaxed(&task->cancel, 0);
-    task->start = spawn->call->start;
-    pn_store_relaxed(&task->link, NULL);
-    task->local = pn_thread()->local;
-    task->kind = (uint8_t)spawn->kind;
-    task->is_member = spawn->group != NULL;
-    task->is_protected = false;
-}
-
-static void place_small(struct pinion_task *task, const struct pinion_call *call,
-                        size_t context_offset, size_t result_offset)
-{
-    task->context_offset = (uint8_t)context_offset; /* at most 128 */
-    task->result_offset = call->result_size ? (uint16_t)result_offset : 0;
-    task->result_small = (uint16_t)call->result_size;
-    copy_context((char *)task + context_offset, call);
-}
-
-/* Any call, apart: this is what is seldom. */
-static __attribute__((noinline)) struct pinion_task *create_any(const struct pn_spawn *spawn,
-                                                                uintptr_t state,
-                                                                struct pn_slab *slab,
-                                                                struct pinion_arena *arena)
+struct pinion_task *pn_task_create(const struct pn_spawn *spawn, uintptr_t state,
+                                   struct pn_slab *slab, struct pinion_arena *arena)
 {
     const struct pinion_call *call = spawn->call;
     const size_t head = sizeof(struct pinion_task) + (spawn->group ? MEMBER_BYTES : 0);
@@ -146,9 +80,9 @@ static __attribute__((noinline)) struct pinion_task *create_any(const struct pn_
                                      : head + sizeof(struct pn_task_large));
     if (!task)
         return NULL;
-    begin(task, spawn, state);
+    pn_task_begin(task, spawn, state);
     if (is_small) {
-        place_small(task, call, layout.context_offset, layout.result_offset);
+        pn_task_place_small(task, call, layout.context_offset, layout.result_offset);
     } else if (!place_large(task, call, arena)) {
         pn_slab_free(slab, task);
         return NULL;
@@ -158,38 +92,16 @@ static __attribute__((noinline)) struct pinion_task *create_any(const struct pn_
     return task;
 }
 
-/* An alignment that a block has in any case, and that may stand for its offset's. */
-#define IS_USUAL(align) ((align) <= alignof(max_align_t))
-
-struct pinion_task *pn_task_create(const struct pn_spawn *spawn, uintptr_t state,
-                                   struct pn_slab *slab, struct pinion_arena *arena)
-{
-    const struct pinion_call *call = spawn->call;
-    const size_t result_align = align_or_default(call->result_align);
-    const size_t result_offset =
-        round_up(sizeof(struct pinion_task) + call->context_size, result_align);
-    if (PN_UNLIKELY(spawn->group || !IS_USUAL(call->context_align | result_align) ||
-                    call->context_size > PN_SLAB_ODD || call->result_size > PN_SLAB_ODD ||
-                    result_offset + call->result_size > PN_SLAB_ODD))
-        return create_any(spawn, state, slab, arena);
-    struct pinion_task *task = pn_slab_alloc(slab, PN_SLAB_ODD);
-    if (PN_UNLIKELY(!task))
-        return NULL;
-    begin(task, spawn, state);
-    place_small(task, call, sizeof(struct pinion_task), result_offset);
-    return task;
-}
-
 static void free_payload(struct pinion_task *task)
 {
-    struct pn_task_large *large = large_of(task);
+    struct pn_task_large *large = pn_task_large(task);
     pinion_arena_free(large->arena, large->payload, large->payload_bytes);
     large->payload = NULL;
 }
 
 void pn_task_destroy(struct pinion_task *task, struct pn_slab *mine)
 {
-    if (pn_task_is_large(task) && large_of(task)->payload)
+    if (pn_task_is_large(task) && pn_task_large(task)->payload)
         free_payload(task);
     pn_slab_free(mine, task);
 }
@@ -317,16 +229,6 @@ void pn_task_forget_runner(void)
         pn_store_release(&run->task->link, NULL); /* who sees a later push to the queue sees this */
 }
 
-void pn_task_run_own(struct pinion_task *task, void *result)
-{
-    const struct pn_note note = pn_note_take();
-    const int saved = errno;
-    run(task, task->local, result ? result : pn_task_result(task));
-    errno = saved;
-    pn_note_recall(&note);
-    pn_store_relaxed(&task->state, PN_TASK_DONE); /* nobody else looks */
-}
-
 void pn_task_finish(struct pinion_task *task)
 {
     /* Acquire: the waiter's fields, pairs with the release in pn_task_add_waiter. Release: the
@@ -404,7 +306,7 @@ void pn_task_copy_result(const struct pinion_task *task, void *result)
     if (!result || !from)
         return;
     memcpy(result, from,
-           pn_task_is_large(task) ? large_of((struct pinion_task *)task)->result_bytes
+           pn_task_is_large(task) ? pn_task_large((struct pinion_task *)task)->result_bytes
                           : task->result_small);
 }
 
@@ -412,7 +314,7 @@ void pn_task_drop(struct pinion_task *task, struct pn_slab *mine)
 {
     /* A task that ran elsewhere has left its queue long ago: no locked instruction for it. */
     if (pn_load_acquire(&task->state) & PN_TASK_IN_QUEUE) {
-        if (pn_task_is_large(task)) /* the tombstone may stand for long; what is big of it goes at once */
+        if (pn_task_is_large(task)) /* the tombstone may stand for long; what is big goes at once */
             free_payload(task);
         /* Release: pairs with the acquire in pn_task_take, which frees if this is the earlier. */
         const uintptr_t seen = pn_fetch_or_acq_rel(&task->state, PN_TASK_DROPPED);

@@ -19,6 +19,7 @@
 #include <pinion/io.h>
 
 #include "atomic.h"
+#include "check.h"
 #include "waiter.h"
 
 struct pinion_arena;
@@ -154,18 +155,30 @@ bool pn_task_withdraw(struct pinion_task *task, struct pn_slab *mine);
  * is none. */
 void pn_call_run(const struct pinion_call *call, void *result);
 
+static inline struct pn_task_large *pn_task_large(struct pinion_task *task)
+{
+    char *behind = (char *)(task + 1);
+    return (struct pn_task_large *)(void *)(behind +
+                                            (task->is_member ? sizeof(struct pn_member) : 0));
+}
+
 /* Where its context and its result are; a result of 0 bytes is NULL. */
-const void *pn_task_context(struct pinion_task *task);
-void *pn_task_result(struct pinion_task *task);
+static inline const void *pn_task_context(struct pinion_task *task)
+{
+    return PN_UNLIKELY(pn_task_is_large(task)) ? pn_task_large(task)->payload
+                                               : (char *)task + task->context_offset;
+}
+
+static inline void *pn_task_result(struct pinion_task *task)
+{
+    if (PN_UNLIKELY(pn_task_is_large(task)))
+        return pn_task_large(task)->result;
+    return task->result_offset ? (char *)task + task->result_offset : NULL;
+}
 
 /* Runs the function of a task that the caller has taken or claimed. Its result goes into the
  * task. */
 void pn_task_run(struct pinion_task *task);
-
-/* The same for one that its await has taken out of the caller's own queue, so that nobody else
- * knows it, and that is DONE after it: its result goes to `result`, unless that is NULL, and errno
- * and the floating-point modes are put back. */
-void pn_task_run_own(struct pinion_task *task, void *result);
 
 /* The same as pn_task_run, for a task that others may await meanwhile: they are told who runs it,
  * and where in the runner's queue what it makes begins (pn_task_runner). */

@@ -10,6 +10,7 @@
 #include "parking.h"
 #include "pool.h"
 #include "slab.h"
+#include "task_quick.h"
 
 /* So many entries in a worker's deque are enough work for thieves while none is hungry; more are
  * run in place, which is where they would be run in the end. Few, since a tree of tasks that keeps
@@ -144,7 +145,7 @@ static bool worker_queue(struct pn_worker *worker, const struct pn_spawn *spawn,
     struct pinion_pool *pool = worker->pool;
     if (is_enough(worker) || !is_staffed(pool))
         return false;
-    struct pinion_task *task = pn_task_create(spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE,
+    struct pinion_task *task = pn_task_create_quickly(spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE,
                                               worker->slab, worker->node->arena);
     if (!task)
         return false;
@@ -163,7 +164,7 @@ static struct pinion_task *outside_create(struct pn_pool_node *node,
                                           const struct pn_spawn *spawn, uintptr_t state)
 {
     (void)pthread_mutex_lock(&node->slab_lock);
-    struct pinion_task *task = pn_task_create(spawn, state, node->slab, node->arena);
+    struct pinion_task *task = pn_task_create_quickly(spawn, state, node->slab, node->arena);
     (void)pthread_mutex_unlock(&node->slab_lock);
     return task;
 }
@@ -217,7 +218,7 @@ static int pool_spawn(struct pinion_io *io, const struct pn_spawn *spawn,
     struct pn_pool_node *node = worker ? worker->node : pn_pool_node_here(pool);
     /* Running from the start: it is never queued, and an await can't claim it. */
     struct pinion_task *task =
-        worker ? pn_task_create(spawn, PN_TASK_RUNNING, worker->slab, node->arena)
+        worker ? pn_task_create_quickly(spawn, PN_TASK_RUNNING, worker->slab, node->arena)
                : outside_create(node, spawn, PN_TASK_RUNNING);
     if (!task)
         return pn_error(ENOMEM, "out of memory for a task of %zu + %zu bytes",
@@ -341,7 +342,7 @@ static void pool_run_help(struct pinion_io *io, void *found)
 static void pool_drop(struct pinion_io *io, struct pinion_task *task)
 {
     struct pn_worker *worker = pn_membership_find(pn_pool_of(io));
-    pn_task_drop(task, worker ? worker->slab : NULL);
+    pn_task_drop_quickly(task, worker ? worker->slab : NULL);
 }
 
 static void pool_yield(struct pinion_io *io)
