@@ -82,6 +82,16 @@ static inline void pn_pause(void)
 #endif
 }
 
+/* The line will be written soon: it is fetched meanwhile, and whoever has it lets it go. */
+static inline void pn_prefetch_write(const volatile void *line)
+{
+#if defined(__x86_64__)
+    __asm__ __volatile__("prefetchw %0" : : "m"(*(const volatile char *)line));
+#else
+    __builtin_prefetch((const void *)line, 1);
+#endif
+}
+
 /* Two of today's cache lines: x86's adjacent-line prefetcher and Apple's cores both make 128 the
  * unit that two writers must not share. PN_LINE is for sizes that only one writer touches. */
 #define PN_LINE      64

@@ -29,6 +29,12 @@ void pn_lock(_Atomic(uint32_t) *lock)
         (void)pn_futex_wait(lock, CONTENDED, INT64_MAX);
 }
 
+void pn_lock_spinning(_Atomic(uint32_t) *lock)
+{
+    while (!pn_lock_try(lock))
+        pn_pause();
+}
+
 bool pn_lock_try(_Atomic(uint32_t) *lock)
 {
     uint32_t seen = FREE;

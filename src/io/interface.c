@@ -12,6 +12,7 @@
 #include "check.h"
 #include "detail.h"
 #include "future.h"
+#include "spin.h"
 #include "task_quick.h"
 
 int pn_io_refuse(const struct pinion_io *io)
@@ -148,7 +149,10 @@ static void run_help(void *context, void *found)
     awaited->io->vtable->run_help(awaited->io, found);
 }
 
-/* Waits for a task that runs elsewhere. */
+static bool is_done(const void *task) { return pn_task_is_done(task); }
+
+/* Waits for a task that runs elsewhere. First without a waiter, whose line the runner would have to
+ * fetch. */
 static __attribute__((noinline)) void wait_elsewhere(struct pinion_io *io,
                                                      struct pinion_task *task,
                                                      struct pinion_task *caller)
@@ -156,6 +160,8 @@ static __attribute__((noinline)) void wait_elsewhere(struct pinion_io *io,
     struct awaited awaited = {.io = io, .task = task};
     const struct pn_help help = {.find = find_help, .run = run_help, .context = &awaited};
     struct pn_await await;
+    if (io->spin_ns && pn_glance(is_done, task))
+        return;
     pn_await_enter_all();
     pn_await_begin(&await, caller, task);
     if (pn_task_add_waiter(task, &await.waiter))

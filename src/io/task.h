@@ -221,7 +221,7 @@ static inline bool pn_task_claim(struct pinion_task *task)
 void pn_task_run_claimed(struct pinion_task *task);
 
 /* Whether a task is done; then its result may be read. */
-static inline bool pn_task_is_done(struct pinion_task *task)
+static inline bool pn_task_is_done(const struct pinion_task *task)
 {
     /* Pairs with the release in pn_task_finish. */
     return (pn_load_acquire(&task->state) & PN_TASK_PHASE) == PN_TASK_DONE;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "atomic.h"
+#include "spin.h"
 
 /* word: PN_WAITER_PARKED | PN_WAITER_CANCELED | n × PN_WAITER_FIRED
  *   PARKED    who waits sleeps, or is about to, and must be woken by the signal that clears the
@@ -53,14 +54,6 @@ static inline bool pn_waiter_has_fired(const struct pn_waiter *waiter)
  * ever) before it sleeps. */
 bool pn_waiter_wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int64_t deadline,
                     int64_t spin_ns);
-
-/* What a waiting thread does between two looks: finds something to do (NULL: there is nothing), and
- * does it. */
-struct pn_help {
-    void *(*find)(void *context);
-    void (*run)(void *context, void *found);
-    void *context;
-};
 
 /* Waits for one signal, and helps while it would only look. */
 void pn_waiter_wait_helping(struct pn_waiter *waiter, int64_t spin_ns, const struct pn_help *help);

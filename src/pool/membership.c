@@ -152,9 +152,9 @@ static void leave_all(void *unused)
         struct pinion_pool *pool = registered_locked(entry->pool_id);
         if (pool) {
             pn_worker_flush(entry->worker);
-            (void)pthread_mutex_lock(&pool->lock);
+            pn_pool_lock(pool, &pool->lock);
             entry->worker->has_thread = false;
-            (void)pthread_mutex_unlock(&pool->lock);
+            pn_unlock(&pool->lock);
         }
         free_entry_locked(entry);
     }

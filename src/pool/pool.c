@@ -47,7 +47,7 @@ void pn_pool_degrade(struct pinion_pool *pool, int error, const char *format, ..
     (void)vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
 
-    (void)pthread_mutex_lock(&pool->lock);
+    (void)pthread_mutex_lock(&pool->slow_lock);
     const size_t left = sizeof pool->degraded - pool->degraded_length;
     if (!strstr(pool->degraded, line) && strlen(line) + 2 <= left) {
         const int added = snprintf(pool->degraded + pool->degraded_length, left, "%s%s",
@@ -56,7 +56,7 @@ void pn_pool_degrade(struct pinion_pool *pool, int error, const char *format, ..
     }
     if (!pool->degraded_error)
         pool->degraded_error = error;
-    (void)pthread_mutex_unlock(&pool->lock);
+    (void)pthread_mutex_unlock(&pool->slow_lock);
 }
 
 static void note_memory(struct pinion_pool *pool)
@@ -189,7 +189,6 @@ static bool add_node(struct pinion_pool *pool, unsigned node)
     memset(added, 0, sizeof *added);
     added->node = node;
     pn_lane_init(&added->lane);
-    (void)pthread_mutex_init(&added->slab_lock, NULL);
     return true;
 }
 
@@ -219,7 +218,6 @@ static void drain_node(struct pn_pool_node *node)
     free(node->neighbors);
     pn_cpu_mask_destroy(node->mask);
     pn_lane_fini(&node->lane);
-    (void)pthread_mutex_destroy(&node->slab_lock);
 }
 
 /* The nodes where somebody sits. */
@@ -414,9 +412,8 @@ static void release(struct pinion_pool *pool)
     pn_node_distances_fini(&pool->distances);
     pn_cpu_mask_destroy(pool->original_mask);
     pinion_plan_destroy(pool->plan);
-    (void)pthread_cond_destroy(&pool->started);
     (void)pthread_mutex_destroy(&pool->grow_lock);
-    (void)pthread_mutex_destroy(&pool->lock);
+    (void)pthread_mutex_destroy(&pool->slow_lock);
     pn_interrupt_release();
     free(pool);
 }
@@ -428,9 +425,8 @@ static struct pinion_pool *allocate(void)
         return NULL;
     memset(pool, 0, sizeof *pool);
     pn_interrupt_hold();
-    (void)pthread_mutex_init(&pool->lock, NULL);
+    (void)pthread_mutex_init(&pool->slow_lock, NULL);
     (void)pthread_mutex_init(&pool->grow_lock, NULL);
-    (void)pthread_cond_init(&pool->started, NULL);
     return pool;
 }
 

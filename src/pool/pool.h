@@ -32,6 +32,7 @@
 #include "idle.h"
 #include "interface.h"
 #include "lane.h"
+#include "lock.h"
 #include "modes.h"
 #include "neighbors.h"
 
@@ -63,22 +64,23 @@ struct pn_pool_node {
     struct pn_neighbors *neighbors;     /* base workers by their distance from this node */
     struct pn_cpu_mask *mask;   /* its allowed CPUs; NULL: threads are not pinned */
     struct pn_lane lane;
-    pthread_mutex_t slab_lock;
+    _Atomic(uint32_t) slab_lock;
     struct pn_slab *slab; /* owned by who holds slab_lock */
     alignas(PN_LINE_PAIR) struct pn_counters counters;
     _Atomic uint64_t injected, inlined;
 };
 
-/* What a reserve thread that wakes is to do. Written by who took it off the idle list, before
- * signal becomes SIGNALED; read and cleared by the thread after it saw that. */
+/* What a reserve thread is to do. Written under pool->lock by who took it off the idle list, then
+ * signal becomes SIGNALED; read by the thread after it saw that. */
 struct pn_command {
     struct pinion_task *task;        /* run this … */
     const struct pn_pool_node *node; /* … on this node's CPUs, or else */
     struct pn_worker *become;        /* go to this base slot, or else (both NULL) end */
 };
 
-/* signal: CALM -> SLEEPING (by the thread, before it sleeps) -> SIGNALED (by who wakes it) -> CALM
- * (by the thread). */
+/* signal of a base slot: CALM -> SLEEPING (by the thread, before it sleeps) -> SIGNALED (by who
+ * wakes it) -> CALM (by the thread). Of a reserve slot: CALM -> SIGNALED (under pool->lock, by who
+ * hands over a command) -> CALM (by the thread); that it sleeps is said by is_asleep. */
 enum { PN_SIGNAL_CALM, PN_SIGNAL_SLEEPING, PN_SIGNAL_SIGNALED };
 
 struct pn_worker {
@@ -98,19 +100,22 @@ struct pn_worker {
     unsigned tombstones; /* at most so many claimed entries are in the deque */
     bool is_announced;   /* counted in pool->announced */
     bool is_loose;       /* its mask was widened by pinion_affinity_restore */
-    const struct pn_pool_node *floats; /* reserve: whose CPUs it may use; NULL: not said yet */
 
-    /* Under pool->lock. */
-    struct pn_worker *next; /* in one of the pool's lists of slots */
+    /* Under pool->lock. A hand-over to a thread that is awake reads this line and does not write
+     * it. */
+    alignas(PN_LINE) struct pn_worker *next; /* in one of the pool's lists of slots */
     bool has_thread;
-    bool is_listed;  /* in pool->idle_reserves */
-    bool is_expiring; /* listed, and ends if unused for retire_after. Written by its thread */
-    bool is_retired; /* its thread is no longer counted, and about to end */
+    bool is_expiring; /* reserve: ends if unused for retire_after. Written by its thread */
+    bool is_asleep;   /* reserve: the thread sleeps, or is about to; not signaled */
+    bool is_retired;  /* its thread is no longer counted, and about to end */
+    /* The thread's own; also read under pool->lock while it is listed. */
+    const struct pn_pool_node *floats; /* reserve: whose CPUs it may use; NULL: not said yet */
 
     /* Read back from the kernel by the thread, shown to others. */
     _Atomic int pinned_cpu;
 
     alignas(PN_LINE_PAIR) struct pn_deque deque;
+    /* What an idle thread looks at, and nothing else: written once a hand-over. */
     alignas(PN_LINE_PAIR) _Atomic uint32_t signal;
     struct pn_command command;
     alignas(PN_LINE_PAIR) struct pn_counters counters;
@@ -192,16 +197,20 @@ struct pinion_pool {
     alignas(PN_LINE_PAIR) pthread_mutex_t grow_lock;
     struct pn_worker *free_base; /* seats that lost theirs: it could not be created */
 
-    pthread_mutex_t lock;
-    pthread_cond_t started; /* starting became 0 */
-    unsigned base_taken, threads, threads_peak, parallel_count, starting;
-    struct pn_worker *idle_reserves, *free_reserves;
-    struct pn_thread *alive, *ended;
+    /* Held for what takes longer than lock may be held; taken before it. */
+    pthread_mutex_t slow_lock;
     char degraded[2048];
     size_t degraded_length;
     int degraded_error; /* of the first rung; negative */
 
     struct pinion_pool *next_pool; /* in the registry, under its lock */
+
+    /* All that a reservation changes of the pool is on this line. */
+    alignas(PN_LINE_PAIR) _Atomic(uint32_t) lock;
+    unsigned parallel_count, threads, threads_peak, base_taken;
+    _Atomic(uint32_t) starting; /* written under lock; who ends the pool sleeps on it */
+    struct pn_worker *idle_reserves, *free_reserves;
+    struct pn_thread *alive, *ended;
 };
 
 static inline struct pinion_pool *pn_pool_of(struct pinion_io *io)
@@ -214,6 +223,15 @@ static inline struct pinion_pool *pn_pool_of(struct pinion_io *io)
 static inline bool pn_pool_is_lost(const struct pinion_pool *pool)
 {
     return pn_io_is_refused(&pool->io);
+}
+
+/* Takes a lock of the pool's that is held shortly. Who polls makes no system call for it. */
+static inline void pn_pool_lock(const struct pinion_pool *pool, _Atomic(uint32_t) *lock)
+{
+    if (pool->idle_mode == PINION_IDLE_POLL)
+        pn_lock_spinning(lock);
+    else
+        pn_lock(lock);
 }
 
 static inline unsigned pn_pool_capacity_locked(const struct pinion_pool *pool)
@@ -273,7 +291,7 @@ void pn_worker_count_stolen(struct pn_worker *worker, const struct pn_worker *vi
 bool pn_pool_has_work(struct pinion_pool *pool);
 /* The i-th reserve slot, below reserve_count. */
 struct pn_worker *pn_pool_reserve(struct pinion_pool *pool, unsigned index);
-/* Wakes the thread of a slot. */
+/* Wakes the thread of a base slot. */
 void pn_worker_signal(struct pn_worker *worker);
 
 /* threads.c */
@@ -297,6 +315,8 @@ bool pn_pool_reserve_ended(struct pn_worker *worker);
  * reserve thread, or a new one. The reserve slot that the caller is in now; NULL: none can be had,
  * and all is as it was. */
 struct pn_worker *pn_pool_stand_in(struct pn_worker *base);
+/* An idle reserve thread is about to sleep until it is signaled. False: it has been. */
+bool pn_pool_lie_down(struct pn_worker *worker);
 /* An idle reserve thread has waited long enough: true if it is surplus and is to end now. */
 bool pn_pool_retire(struct pn_worker *worker);
 /* No new threads; every thread runs what is queued, and is joined. */

@@ -160,12 +160,12 @@ static bool worker_queue(struct pn_worker *worker, const struct pn_spawn *spawn,
 
 /* ---- outside threads ---- */
 
-static struct pinion_task *outside_create(struct pn_pool_node *node,
+static struct pinion_task *outside_create(struct pinion_pool *pool, struct pn_pool_node *node,
                                           const struct pn_spawn *spawn, uintptr_t state)
 {
-    (void)pthread_mutex_lock(&node->slab_lock);
+    pn_pool_lock(pool, &node->slab_lock);
     struct pinion_task *task = pn_task_create_quickly(spawn, state, node->slab, node->arena);
-    (void)pthread_mutex_unlock(&node->slab_lock);
+    pn_unlock(&node->slab_lock);
     return task;
 }
 
@@ -179,7 +179,7 @@ static bool outside_queue(struct pinion_pool *pool, const struct pn_spawn *spawn
         (count >= ENOUGH_INJECTED * (size_t)pool->base_limit && !is_hungry(pool));
     struct pinion_task *task = NULL;
     if (pool->base_limit && !(has_enough && !pool->is_eager) && is_staffed(pool))
-        task = outside_create(node, spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
+        task = outside_create(pool, node, spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
     if (!task) {
         if (!spawn->is_optional)
             pn_fetch_add_relaxed(&node->inlined, UINT64_C(1));
@@ -216,10 +216,11 @@ static int pool_spawn(struct pinion_io *io, const struct pn_spawn *spawn,
     struct pinion_pool *pool = pn_pool_of(io);
     struct pn_worker *worker = pn_membership_find(pool);
     struct pn_pool_node *node = worker ? worker->node : pn_pool_node_here(pool);
+    pn_prefetch_write(&pool->lock); /* which the thread that ended last has */
     /* Running from the start: it is never queued, and an await can't claim it. */
     struct pinion_task *task =
         worker ? pn_task_create_quickly(spawn, PN_TASK_RUNNING, worker->slab, node->arena)
-               : outside_create(node, spawn, PN_TASK_RUNNING);
+               : outside_create(pool, node, spawn, PN_TASK_RUNNING);
     if (!task)
         return pn_error(ENOMEM, "out of memory for a task of %zu + %zu bytes",
                         spawn->call->context_size, spawn->call->result_size);

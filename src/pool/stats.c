@@ -27,13 +27,13 @@ static void each_worker(struct pinion_pool *pool, void (*visit)(struct pn_worker
 static void lock(struct pinion_pool *pool)
 {
     if (!pn_pool_is_lost(pool))
-        (void)pthread_mutex_lock(&pool->lock);
+        pn_pool_lock(pool, &pool->lock);
 }
 
 static void unlock(struct pinion_pool *pool)
 {
     if (!pn_pool_is_lost(pool))
-        (void)pthread_mutex_unlock(&pool->lock);
+        pn_unlock(&pool->lock);
 }
 
 static void add_counters(const struct pn_counters *counters, struct pinion_pool_stats *stats)
@@ -132,13 +132,16 @@ size_t pinion_pool_workers(struct pinion_pool *pool, struct pinion_worker_stats 
 
 size_t pinion_pool_degraded(struct pinion_pool *pool, char *buffer, size_t size)
 {
-    lock(pool);
+    const bool is_lost = pn_pool_is_lost(pool);
+    if (!is_lost)
+        (void)pthread_mutex_lock(&pool->slow_lock);
     const size_t length = pool->degraded_length;
     if (size) {
         const size_t copied = length < size ? length : size - 1;
         memcpy(buffer, pool->degraded, copied);
         buffer[copied] = '\0';
     }
-    unlock(pool);
+    if (!is_lost)
+        (void)pthread_mutex_unlock(&pool->slow_lock);
     return length;
 }

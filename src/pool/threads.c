@@ -23,7 +23,8 @@
 
 static void push_locked(struct pn_worker **list, struct pn_worker *worker)
 {
-    worker->next = *list;
+    if (worker->next != *list) /* else its line stays where it is */
+        worker->next = *list;
     *list = worker;
 }
 
@@ -69,9 +70,33 @@ static struct pn_worker *take_idle_locked(struct pinion_pool *pool,
     }
     if (!best)
         return NULL;
-    struct pn_worker *worker = pop_locked(best);
-    worker->is_listed = false;
-    return worker;
+    return pop_locked(best);
+}
+
+/* To a thread that was just taken off the list. True: it sleeps, and the caller is to wake it once
+ * it has let go of the lock. */
+static bool hand_over_locked(struct pn_worker *idle, const struct pn_command *command)
+{
+    const bool was_asleep = idle->is_asleep;
+    if (was_asleep)
+        idle->is_asleep = false;
+    idle->command = *command;
+    /* Release: the command, pairs with the acquire in is_signaled (worker.c). Plain stores alone go
+     * to the line that the thread looks at, so that it has to come here once only. */
+    pn_store_release(&idle->signal, PN_SIGNAL_SIGNALED);
+    return was_asleep;
+}
+
+static void wake(struct pn_worker *idle) { pn_futex_wake(&idle->signal, 1); }
+
+static void hand_over(struct pn_worker *idle, const struct pn_command *command)
+{
+    struct pinion_pool *pool = idle->pool;
+    pn_pool_lock(pool, &pool->lock);
+    const bool sleeps = hand_over_locked(idle, command);
+    pn_unlock(&pool->lock);
+    if (sleeps)
+        wake(idle);
 }
 
 /* ---- creating a thread ---- */
@@ -95,9 +120,9 @@ static void *thread_main(void *argument)
     pn_modes_set(&pool->modes); /* it has those of its maker, whoever that was */
     while ((next = pn_worker_live(worker))) {
         if (membership.worker == worker) { /* else it left that slot to another thread before */
-            (void)pthread_mutex_lock(&pool->lock);
+            pn_pool_lock(pool, &pool->lock);
             vacate_locked(worker);
-            (void)pthread_mutex_unlock(&pool->lock);
+            pn_unlock(&pool->lock);
             pn_membership_move(&membership, next);
         }
         worker = next;
@@ -106,14 +131,14 @@ static void *thread_main(void *argument)
     pn_membership_leave();
     if (pn_pool_is_lost(pool)) /* a child that this thread's task forked ends with it */
         return NULL;
-    (void)pthread_mutex_lock(&pool->lock);
+    pn_pool_lock(pool, &pool->lock);
     vacate_locked(worker);
     if (!worker->is_retired) /* pn_pool_retire has uncounted it */
         pool->threads--;
     worker->is_retired = false;
     thread_unlink_locked(thread);
     thread_link_locked(&pool->ended, thread);
-    (void)pthread_mutex_unlock(&pool->lock);
+    pn_unlock(&pool->lock);
     return NULL;
 }
 
@@ -151,12 +176,12 @@ static int create_handle(struct pinion_pool *pool, struct pn_thread *thread)
 static void reap(struct pinion_pool *pool)
 {
     for (;;) {
-        (void)pthread_mutex_lock(&pool->lock);
+        pn_pool_lock(pool, &pool->lock);
         /* In the end pn_pool_join does it, and a thread is joined once. */
         struct pn_thread *thread = pn_load_relaxed(&pool->ending) ? NULL : pool->ended;
         if (thread)
             thread_unlink_locked(thread);
-        (void)pthread_mutex_unlock(&pool->lock);
+        pn_unlock(&pool->lock);
         if (!thread)
             return;
         (void)pthread_join(thread->handle, NULL);
@@ -176,14 +201,14 @@ static int start_thread(struct pn_worker *worker)
         return -ENOMEM;
     }
     thread->first = worker;
-    (void)pthread_mutex_lock(&pool->lock);
+    pn_pool_lock(pool, &pool->lock);
     thread_link_locked(&pool->alive, thread);
-    (void)pthread_mutex_unlock(&pool->lock);
+    pn_unlock(&pool->lock);
     const int error = create_handle(pool, thread);
     if (error) {
-        (void)pthread_mutex_lock(&pool->lock);
+        pn_pool_lock(pool, &pool->lock);
         thread_unlink_locked(thread);
-        (void)pthread_mutex_unlock(&pool->lock);
+        pn_unlock(&pool->lock);
         free(thread);
     }
     errno = saved;
@@ -197,8 +222,15 @@ static void end_start_locked(struct pinion_pool *pool, bool is_well)
         pool->threads_peak = pool->threads;
     if (!is_well)
         pool->threads--;
-    if (--pool->starting == 0)
-        (void)pthread_cond_broadcast(&pool->started);
+    pn_count(&pool->starting, -1u);
+    if (pn_load_relaxed(&pool->ending) && pn_load_relaxed(&pool->starting) == 0)
+        pn_futex_wake(&pool->starting, INT_MAX);
+}
+
+static void count_start_locked(struct pinion_pool *pool)
+{
+    pool->threads++;
+    pn_count(&pool->starting, 1u);
 }
 
 /* ---- base slots ---- */
@@ -219,23 +251,18 @@ static struct pn_worker *free_base_slot(struct pinion_pool *pool)
     return slot;
 }
 
-/* Gives the slot an idle reserve thread, or counts a new one: then *is_new. False if there may be
- * none (the pool ends). */
-static bool seat_locked(struct pn_worker *slot, bool *is_new)
+/* Takes an idle reserve thread for the slot, or counts a new one. False if there may be none (the
+ * pool ends). */
+static bool seat_locked(struct pn_worker *slot, struct pn_worker **idle)
 {
     struct pinion_pool *pool = slot->pool;
     if (pn_load_relaxed(&pool->ending))
         return false;
-    struct pn_worker *idle = take_idle_locked(pool, slot->node, true);
-    *is_new = !idle;
-    if (idle) {
-        idle->command = (struct pn_command){.become = slot};
-        pn_worker_signal(idle);
-    } else if (pool->threads < pn_pool_capacity_locked(pool)) {
-        pool->threads++;
-        pool->starting++;
-    } else {
-        return false;
+    *idle = take_idle_locked(pool, slot->node, true);
+    if (!*idle) {
+        if (pool->threads >= pn_pool_capacity_locked(pool))
+            return false;
+        count_start_locked(pool);
     }
     pool->base_taken++;
     slot->has_thread = true;
@@ -255,18 +282,22 @@ static void unseat_locked(struct pn_worker *slot)
 static bool seat(struct pn_worker *slot)
 {
     struct pinion_pool *pool = slot->pool;
-    bool is_new;
-    (void)pthread_mutex_lock(&pool->lock);
-    bool is_well = seat_locked(slot, &is_new);
-    (void)pthread_mutex_unlock(&pool->lock);
-    if (!is_well || !is_new)
-        return is_well;
+    struct pn_worker *idle;
+    pn_pool_lock(pool, &pool->lock);
+    bool is_well = seat_locked(slot, &idle);
+    pn_unlock(&pool->lock);
+    if (!is_well)
+        return false;
+    if (idle) {
+        hand_over(idle, &(struct pn_command){.become = slot});
+        return true;
+    }
     is_well = start_thread(slot) == 0;
-    (void)pthread_mutex_lock(&pool->lock);
+    pn_pool_lock(pool, &pool->lock);
     end_start_locked(pool, is_well);
     if (!is_well)
         unseat_locked(slot);
-    (void)pthread_mutex_unlock(&pool->lock);
+    pn_unlock(&pool->lock);
     return is_well;
 }
 
@@ -298,58 +329,97 @@ static struct pinion_seat floating_seat(const struct pn_pool_node *node)
     return (struct pinion_seat){.cpu = -1, .node = node->node};
 }
 
-/* A free slot, or a new one at the end of the chunks; NULL when out of memory. */
-static struct pn_worker *reserve_slot_locked(struct pinion_pool *pool,
-                                             const struct pn_pool_node *node)
+/* Adds a slot at the end of the chunks. By who holds slow_lock. */
+static bool add_reserve_slot_locked(struct pinion_pool *pool, const struct pn_pool_node *node)
 {
-    struct pn_worker *slot = pop_locked(&pool->free_reserves);
-    if (slot) {
-        slot->floats = NULL; /* its next thread has not moved yet */
-        return slot;
-    }
     const unsigned index = pn_load_relaxed(&pool->reserve_count);
     unsigned chunk = 0, size = PN_RESERVE_FIRST, offset = index;
     for (; offset >= size; size *= 2, chunk++)
         offset -= size;
     if (chunk == PN_RESERVE_CHUNKS)
-        return NULL;
+        return false;
     struct pn_worker **workers = pn_load_relaxed(&pool->reserves[chunk]);
     if (!workers) {
         workers = calloc(size, sizeof *workers);
         if (!workers)
-            return NULL;
+            return false;
         /* Release, as reserve_count: pairs with pn_pool_reserve and those who count up to it. */
         pn_store_release(&pool->reserves[chunk], workers);
     }
-    slot = pn_worker_create(pool, PN_RESERVE, index, floating_seat(node));
+    struct pn_worker *slot = pn_worker_create(pool, PN_RESERVE, index, floating_seat(node));
     if (!slot)
-        return NULL;
+        return false;
     workers[offset] = slot;
     pn_store_release(&pool->reserve_count, index + 1);
-    return slot;
+    pn_pool_lock(pool, &pool->lock);
+    push_locked(&pool->free_reserves, slot);
+    pn_unlock(&pool->lock);
+    return true;
 }
 
-/* Reserves a thread. Then either *idle has it, or *slot is to get a new one, counted. */
-static int reserve_locked(struct pinion_pool *pool, const struct pn_pool_node *node,
-                          struct pn_worker **idle, struct pn_worker **slot)
+/* What a reservation took. */
+struct reservation {
+    struct pn_worker *idle; /* the thread that is to run what it is for; NULL: a new one, counted */
+    struct pn_worker *slot; /* a free reserve slot; NULL: none is needed */
+    bool sleeps;            /* idle has its command, and is to be woken */
+};
+
+enum refusal { NOTHING_REFUSED, POOL_ENDS, TOO_MANY, NO_SLOT };
+
+/* Counts a reservation. command: for the idle thread, if there is one. NULL: the caller hands it
+ * over later, and needs a slot in any case, not only for a new thread. */
+static enum refusal reserve_locked(struct pinion_pool *pool, const struct pn_pool_node *node,
+                                   const struct pn_command *command,
+                                   struct reservation *reservation)
 {
     if (pn_load_relaxed(&pool->ending))
-        return pn_error(EAGAIN, "the pool is being destroyed");
+        return POOL_ENDS;
     if (pool->max_parallel && pool->parallel_count >= pool->max_parallel)
-        return pn_error(EAGAIN, "max_parallel is %u, and so many parallel and concurrent tasks run",
-                        pool->max_parallel);
-    *idle = take_idle_locked(pool, node, false);
-    if (!*idle) {
-        *slot = reserve_slot_locked(pool, node);
-        if (!*slot)
-            return pn_error(ENOMEM, "out of memory for a reserve thread");
-        (*slot)->has_thread = true;
-        pool->threads++;
-        pool->starting++;
+        return TOO_MANY;
+    struct pn_worker *slot = NULL;
+    if (!command || !pool->idle_reserves) {
+        slot = pop_locked(&pool->free_reserves);
+        if (!slot)
+            return NO_SLOT;
+        slot->floats = NULL; /* its next thread has not moved yet */
+        slot->has_thread = true;
     }
+    reservation->slot = slot;
+    reservation->idle = take_idle_locked(pool, node, false);
+    if (!reservation->idle)
+        count_start_locked(pool);
+    reservation->sleeps =
+        reservation->idle && command && hand_over_locked(reservation->idle, command);
     pool->parallel_count++;
-    PN_ASSERT(pool->threads <= pn_pool_capacity_locked(pool) || *idle);
-    return 0;
+    PN_ASSERT(pool->threads <= pn_pool_capacity_locked(pool) || reservation->idle);
+    return NOTHING_REFUSED;
+}
+
+static enum refusal reserve(struct pinion_pool *pool, const struct pn_pool_node *node,
+                            const struct pn_command *command, struct reservation *reservation)
+{
+    for (;;) {
+        pn_pool_lock(pool, &pool->lock);
+        const enum refusal refusal = reserve_locked(pool, node, command, reservation);
+        pn_unlock(&pool->lock);
+        if (refusal != NO_SLOT)
+            return refusal;
+        (void)pthread_mutex_lock(&pool->slow_lock);
+        const bool is_added = add_reserve_slot_locked(pool, node);
+        (void)pthread_mutex_unlock(&pool->slow_lock);
+        if (!is_added)
+            return NO_SLOT;
+    }
+}
+
+static int refuse(const struct pinion_pool *pool, enum refusal refusal)
+{
+    if (refusal == NO_SLOT)
+        return pn_error(ENOMEM, "out of memory for a reserve thread");
+    if (refusal == POOL_ENDS)
+        return pn_error(EAGAIN, "the pool is being destroyed");
+    return pn_error(EAGAIN, "max_parallel is %u, and so many parallel and concurrent tasks run",
+                    pool->max_parallel);
 }
 
 static int start_reserve(struct pn_worker *slot, const struct pn_command *command)
@@ -358,15 +428,15 @@ static int start_reserve(struct pn_worker *slot, const struct pn_command *comman
     slot->command = *command;
     pn_store_relaxed(&slot->signal, PN_SIGNAL_SIGNALED); /* published by the thread's creation */
     const int error = start_thread(slot);
-    (void)pthread_mutex_lock(&pool->lock);
+    pn_pool_lock(pool, &pool->lock);
     end_start_locked(pool, !error);
     if (error) {
-        slot->command = (struct pn_command){0};
         pn_store_relaxed(&slot->signal, PN_SIGNAL_CALM);
         vacate_locked(slot);
         pool->parallel_count--;
     }
-    (void)pthread_mutex_unlock(&pool->lock);
+    pn_unlock(&pool->lock);
+    reap(pool);
     if (error)
         return pn_error(-error, "no thread can be had: the system refused one more (see ulimit -u, "
                                 "pids.max and memory limits)");
@@ -376,47 +446,19 @@ static int start_reserve(struct pn_worker *slot, const struct pn_command *comman
 int pn_pool_reserve_run(struct pinion_pool *pool, struct pinion_task *task,
                         const struct pn_pool_node *node)
 {
-    struct pn_worker *idle = NULL, *slot = NULL;
+    struct reservation reservation;
     const struct pn_command command = {.task = task, .node = node};
-    (void)pthread_mutex_lock(&pool->lock);
-    int error = reserve_locked(pool, node, &idle, &slot);
-    if (!error && idle)
-        idle->command = command;
-    (void)pthread_mutex_unlock(&pool->lock);
-    if (error)
-        return error;
-    if (idle) {
-        pn_worker_signal(idle);
-        return 0;
-    }
-    error = start_reserve(slot, &command);
-    reap(pool);
-    return error;
+    const enum refusal refusal = reserve(pool, node, &command, &reservation);
+    if (PN_UNLIKELY(refusal))
+        return refuse(pool, refusal);
+    if (PN_UNLIKELY(!reservation.idle))
+        return start_reserve(reservation.slot, &command);
+    if (PN_UNLIKELY(reservation.sleeps))
+        wake(reservation.idle);
+    return 0;
 }
 
 /* ---- standing in ---- */
-
-/* Then either *idle takes the base slot over, or a new thread is to, counted. The slot for the
- * thread that leaves it; NULL: there may be none. */
-static struct pn_worker *stand_in_locked(struct pinion_pool *pool, const struct pn_pool_node *node,
-                                         struct pn_worker **idle)
-{
-    if (pn_load_relaxed(&pool->ending) ||
-        (pool->max_parallel && pool->parallel_count >= pool->max_parallel))
-        return NULL;
-    struct pn_worker *reserve = reserve_slot_locked(pool, node);
-    if (!reserve)
-        return NULL;
-    reserve->has_thread = true;
-    *idle = take_idle_locked(pool, node, false);
-    if (!*idle) {
-        pool->threads++;
-        pool->starting++;
-    }
-    pool->parallel_count++;
-    PN_ASSERT(pool->threads <= pn_pool_capacity_locked(pool) || *idle);
-    return reserve;
-}
 
 /* No thread could be made: the caller is in its base slot as before. */
 static void stay(struct pn_worker *base, struct pn_worker *reserve)
@@ -425,11 +467,11 @@ static void stay(struct pn_worker *base, struct pn_worker *reserve)
     pn_membership_move_own(base);
     base->is_loose = reserve->is_loose;
     reserve->is_loose = false;
-    (void)pthread_mutex_lock(&pool->lock);
+    pn_pool_lock(pool, &pool->lock);
     end_start_locked(pool, false);
     pool->parallel_count--;
     vacate_locked(reserve);
-    (void)pthread_mutex_unlock(&pool->lock);
+    pn_unlock(&pool->lock);
     /* Others relied on the thread that was to come. */
     if (pn_idle_found(&pool->idle) && pn_pool_has_work(pool))
         pn_pool_wake(pool, base->neighbors, &base->counters);
@@ -438,67 +480,76 @@ static void stay(struct pn_worker *base, struct pn_worker *reserve)
 struct pn_worker *pn_pool_stand_in(struct pn_worker *base)
 {
     struct pinion_pool *pool = base->pool;
-    struct pn_worker *idle = NULL;
-    (void)pthread_mutex_lock(&pool->lock);
-    struct pn_worker *reserve = stand_in_locked(pool, base->node, &idle);
-    (void)pthread_mutex_unlock(&pool->lock);
-    if (!reserve)
+    struct reservation reservation;
+    if (reserve(pool, base->node, NULL, &reservation))
         return NULL;
     /* From the hand-over on, all of the base slot is the other thread's. */
-    reserve->is_loose = base->is_loose;
+    reservation.slot->is_loose = base->is_loose;
     base->is_loose = false;
     pn_task_forget_runner();
-    pn_membership_move_own(reserve);
+    pn_membership_move_own(reservation.slot);
     pn_idle_search(&pool->idle); /* on behalf of that thread */
-    if (idle) {
-        idle->command = (struct pn_command){.become = base};
-        pn_worker_signal(idle);
-        return reserve;
+    if (reservation.idle) {
+        hand_over(reservation.idle, &(struct pn_command){.become = base});
+        return reservation.slot;
     }
     if (start_thread(base)) {
-        stay(base, reserve);
+        stay(base, reservation.slot);
         return NULL;
     }
-    (void)pthread_mutex_lock(&pool->lock);
+    pn_pool_lock(pool, &pool->lock);
     end_start_locked(pool, true);
-    (void)pthread_mutex_unlock(&pool->lock);
+    pn_unlock(&pool->lock);
     reap(pool);
-    return reserve;
+    return reservation.slot;
 }
 
 bool pn_pool_reserve_ended(struct pn_worker *worker)
 {
     struct pinion_pool *pool = worker->pool;
-    (void)pthread_mutex_lock(&pool->lock);
+    pn_pool_lock(pool, &pool->lock);
     pool->parallel_count--;
     const bool goes_on = !pn_load_relaxed(&pool->ending);
     if (goes_on) {
-        worker->is_expiring = pool->threads > pn_pool_capacity_locked(pool);
-        worker->is_listed = true;
+        const bool is_surplus = pool->threads > pn_pool_capacity_locked(pool);
+        if (worker->is_expiring != is_surplus)
+            worker->is_expiring = is_surplus;
         push_locked(&pool->idle_reserves, worker);
     }
-    (void)pthread_mutex_unlock(&pool->lock);
+    pn_unlock(&pool->lock);
     return goes_on;
+}
+
+bool pn_pool_lie_down(struct pn_worker *worker)
+{
+    struct pinion_pool *pool = worker->pool;
+    pn_pool_lock(pool, &pool->lock);
+    /* Relaxed: signaled under the lock. */
+    const bool is_asleep = pn_load_relaxed(&worker->signal) == PN_SIGNAL_CALM;
+    if (is_asleep)
+        worker->is_asleep = true;
+    pn_unlock(&pool->lock);
+    return is_asleep;
 }
 
 bool pn_pool_retire(struct pn_worker *worker)
 {
     struct pinion_pool *pool = worker->pool;
-    (void)pthread_mutex_lock(&pool->lock);
-    const bool retires =
-        worker->is_listed && pool->threads > pn_pool_capacity_locked(pool);
+    pn_pool_lock(pool, &pool->lock);
+    struct pn_worker **link = &pool->idle_reserves;
+    while (*link && *link != worker)
+        link = &(*link)->next;
+    /* Not listed: a command is on the way. */
+    const bool retires = *link && pool->threads > pn_pool_capacity_locked(pool);
     if (retires) {
-        struct pn_worker **link = &pool->idle_reserves;
-        while (*link != worker)
-            link = &(*link)->next;
-        *link = worker->next;
-        worker->is_listed = false;
+        (void)pop_locked(link);
         worker->is_retired = true;
         pool->threads--;
     }
+    worker->is_asleep = false;
     /* Not surplus now: it stays, until a command comes. */
     worker->is_expiring = false;
-    (void)pthread_mutex_unlock(&pool->lock);
+    pn_unlock(&pool->lock);
     return retires;
 }
 
@@ -506,32 +557,37 @@ bool pn_pool_retire(struct pn_worker *worker)
 
 void pn_pool_join(struct pinion_pool *pool)
 {
-    (void)pthread_mutex_lock(&pool->lock);
+    pn_pool_lock(pool, &pool->lock);
     /* In the order of idle.h: who is about to sleep looks for this after it has said so. */
     pn_store_seq_cst(&pool->ending, true);
-    while (pool->starting)
-        (void)pthread_cond_wait(&pool->started, &pool->lock);
-    struct pn_worker *worker;
-    while ((worker = pop_locked(&pool->idle_reserves))) {
-        worker->is_listed = false;
-        pn_worker_signal(worker); /* without a command: end */
+    for (uint32_t starting; (starting = pn_load_relaxed(&pool->starting));) {
+        pn_unlock(&pool->lock);
+        (void)pn_futex_wait(&pool->starting, starting, INT64_MAX);
+        pn_pool_lock(pool, &pool->lock);
     }
-    (void)pthread_mutex_unlock(&pool->lock);
+    struct pn_worker *idle = pool->idle_reserves;
+    pool->idle_reserves = NULL;
+    pn_unlock(&pool->lock);
 
+    while (idle) {
+        struct pn_worker *worker = idle;
+        idle = worker->next; /* before it ends, and its slot is listed elsewhere */
+        hand_over(worker, &(struct pn_command){0});
+    }
     const unsigned high = pn_load_acquire(&pool->base_high);
     for (unsigned i = 0; i < high; i++)
         pn_worker_signal(pn_load_acquire(&pool->base[i]));
 
     for (;;) {
-        (void)pthread_mutex_lock(&pool->lock);
+        pn_pool_lock(pool, &pool->lock);
         struct pn_thread *thread = pool->alive ? pool->alive : pool->ended;
-        (void)pthread_mutex_unlock(&pool->lock);
+        pn_unlock(&pool->lock);
         if (!thread)
             return;
         (void)pthread_join(thread->handle, NULL); /* it has gone over to ended by itself */
-        (void)pthread_mutex_lock(&pool->lock);
+        pn_pool_lock(pool, &pool->lock);
         thread_unlink_locked(thread);
-        (void)pthread_mutex_unlock(&pool->lock);
+        pn_unlock(&pool->lock);
         free(thread);
     }
 }

@@ -12,6 +12,7 @@
 #include "futex.h"
 #include "pool.h"
 #include "slab.h"
+#include "spin.h"
 
 /* A worker looks at its node's lane before its own deque once in so many turns, so that what was
  * injected starts however much the workers queue themselves. A prime, so that it does not beat with
@@ -195,20 +196,6 @@ static bool sleep_until_signaled(struct pn_worker *worker, int64_t deadline)
     return true;
 }
 
-/* Waits for a signal the way the pool's idle mode says. */
-static bool wait_for_signal(struct pn_worker *worker, int64_t deadline)
-{
-    const struct pinion_pool *pool = worker->pool;
-    if (pool->idle_mode != PINION_IDLE_POLL)
-        return sleep_until_signaled(worker, deadline);
-    for (unsigned tries = 1;; tries++) {
-        if (pn_load_acquire(&worker->signal) == PN_SIGNAL_SIGNALED)
-            return true;
-        if (tries % 1024 == 0 && deadline != INT64_MAX && pn_now() >= deadline)
-            return false;
-        pn_pause();
-    }
-}
 
 static void calm(struct pn_worker *worker)
 {
@@ -451,6 +438,9 @@ static void float_over(struct pn_worker *worker, const struct pn_pool_node *node
 static bool run_reserved(struct pn_worker *worker, const struct pn_command *command)
 {
     struct pinion_task *task = command->task;
+    /* All that comes from other cores, and will be written, at once. */
+    pn_prefetch_write(task + 1);
+    pn_prefetch_write(&worker->pool->lock);
     float_over(worker, command->node);
     pn_count(&worker->counters.tasks, 1);
     pn_task_run_at(task, worker, pn_deque_bottom(&worker->deque));
@@ -467,6 +457,27 @@ static int64_t retire_deadline(const struct pinion_pool *pool)
 {
     const int64_t now = pn_now();
     return pool->retire_after < INT64_MAX - now ? now + pool->retire_after : INT64_MAX;
+}
+
+static bool is_signaled(const void *worker)
+{
+    /* Acquire: pairs with hand_over_locked. */
+    return pn_load_acquire(&((const struct pn_worker *)worker)->signal) == PN_SIGNAL_SIGNALED;
+}
+
+/* Waits for a signal the way the pool's idle mode says. False at the deadline. */
+static bool wait_for_signal(struct pn_worker *worker, int64_t deadline)
+{
+    const int64_t spin_ns = worker->pool->spin_ns;
+    if (spin_ns && pn_spin(is_signaled, worker, deadline, spin_ns, NULL))
+        return true;
+    if (spin_ns == INT64_MAX)
+        return false;
+    if (pn_pool_lie_down(worker))
+        while (!is_signaled(worker))
+            if (pn_futex_wait(&worker->signal, PN_SIGNAL_CALM, deadline) == -ETIMEDOUT)
+                return false;
+    return true;
 }
 
 /* Waits for a command; false: the thread is surplus, and ends. */
@@ -499,7 +510,6 @@ static struct pn_worker *reserve_live(struct pn_worker *worker)
 {
     while (wait_for_command(worker)) {
         const struct pn_command command = worker->command;
-        worker->command = (struct pn_command){0};
         if (command.become)
             return command.become;
         if (!command.task)

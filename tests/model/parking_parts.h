@@ -11,6 +11,7 @@
 #include "futex.h"
 
 #include "lock.c"
+#include "spin.c"
 #include "waiter.c"
 #include "parking.c"
 

@@ -10,6 +10,7 @@
 
 #include "futex.h"
 
+#include "spin.c"
 #include "waiter.c"
 #include "task.c"
 

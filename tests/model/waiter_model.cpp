@@ -11,6 +11,7 @@
 
 #include "futex.h"
 
+#include "spin.c"
 #include "waiter.c"
 
 #define DEADLINE 1 /* any that is not "never" */

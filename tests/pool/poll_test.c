@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A polling pool makes no system call once it is warm: reserved tasks, handed over and awaited.
+ *
+ * Each case is a child: a filter sends every thread that makes a system call a signal, whose
+ * handler counts. The clock alone passes, for machines that have none without a system call.
+ */
+#include "support.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+/* How the child ends, if not as it should. */
+enum { EXIT_OK, EXIT_SYSTEM_CALLS, EXIT_BLIND, EXIT_NO_FILTER = 77 };
+
+static _Atomic(unsigned) calls;
+static _Atomic(int) first_call;
+
+static void count_call(int signal, siginfo_t *info, void *context)
+{
+    (void)signal;
+    (void)context;
+    if (atomic_fetch_add(&calls, 1) == 0)
+        atomic_store(&first_call, info->si_syscall);
+}
+
+static bool watch_calls(void)
+{
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_gettime, 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 2, 0), /* the child's last words */
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog filter = {.len = sizeof rules / sizeof rules[0], .filter = rules};
+    const struct sigaction action = {.sa_sigaction = count_call, .sa_flags = SA_SIGINFO};
+    return sigaction(SIGSYS, &action, NULL) == 0 &&
+           prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) == 0;
+}
+
+struct work {
+    struct pinion_pool_options options;
+    void (*run)(struct pinion_io *io, unsigned count);
+    unsigned count;
+};
+
+static void spawn_reserved(struct pinion_io *io, unsigned count)
+{
+    atomic_uint counter = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct count_up_future futures[2];
+        must(count_up_concurrent(io, &futures[0], &counter) == 0);
+        must(count_up_parallel(io, &futures[1], &counter) == 0);
+        count_up_await(io, &futures[0]);
+        count_up_await(io, &futures[1]);
+    }
+    must(atomic_load(&counter) == 2 * count);
+}
+
+/* In the child. The pool is left alone: to end it takes system calls. */
+static int watch(const struct work *work)
+{
+    struct pinion_io *io = pinion_pool_io(make_pool(&work->options));
+    work->run(io, work->count);
+    if (!watch_calls())
+        return EXIT_NO_FILTER;
+    work->run(io, work->count);
+    const unsigned made = atomic_load(&calls);
+    (void)syscall(SYS_getppid);
+    if (atomic_load(&calls) != made + 1)
+        return EXIT_BLIND;
+    if (made)
+        (void)fprintf(stderr, "%u system calls, the first is number %d\n", made,
+                      atomic_load(&first_call));
+    return made ? EXIT_SYSTEM_CALLS : EXIT_OK;
+}
+
+static void assert_no_calls(const struct work *work)
+{
+    int status;
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(watch(work));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == EXIT_NO_FILTER) {
+        print_message("the kernel has no system call filters\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), EXIT_OK);
+}
+
+#define POLLING(...)                                                                               \
+    {                                                                                              \
+        .idle = PINION_IDLE_POLL, .retire_after = LONG_NS, __VA_ARGS__                             \
+    }
+
+static void tasks_on_warm_reserve_threads_take_no_system_call(void **state)
+{
+    const struct work work = {POLLING(.cpu_count = 1), spawn_reserved, 200};
+    (void)state;
+    assert_no_calls(&work);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tasks_on_warm_reserve_threads_take_no_system_call),
+    };
+    if (TEST_SLOW > 1) {
+        print_message("skipped: sanitizers make system calls of their own\n");
+        return 77;
+    }
+    return cmocka_run_group_tests_name("pool poll", tests, NULL, NULL);
+}
