@@ -169,8 +169,8 @@ static void check_rule(const struct world *world)
         awake += hand->state == SEARCHING || hand->state == WOKEN;
     }
     assert_true(world->queued == world->begun || asleep == 0 || awake + looking > 0);
-    /* Who queued and then was slow to look may wake one for a task that was taken meanwhile, and who
-     * was woken may take another than the one that is not public yet. */
+    /* Who queued and was slow to look may wake one for a task that was taken meanwhile; and who was
+     * woken may take another than the one that is not yet public. */
     const bool is_exact = world->is_prompt && !world->hides;
     assert_true(world->woken <= world->queued + (is_exact ? 0 : world->begun));
     for (unsigned i = 0; i < world->node_count; i++)
