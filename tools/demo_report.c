@@ -171,6 +171,7 @@ static void write_pool(struct json *json, const struct demo *demo)
     json_count(json, "injected", stats->injected);
     json_count(json, "parked", stats->parked);
     json_count(json, "woken", stats->woken);
+    json_count(json, "searched", stats->searched);
     json_count(json, "remote_frees", stats->remote_frees);
     json_lines(json, "degraded", demo->degraded);
     json_object_close(json);
@@ -191,6 +192,7 @@ static void write_workers(struct json *json, const struct demo *demo)
         json_count(json, "stolen_near", worker->stolen_near);
         json_count(json, "stolen_far", worker->stolen_far);
         json_count(json, "parked", worker->parked);
+        json_count(json, "searched", worker->searched);
         json_count(json, "arena_bytes", worker->arena_bytes);
         json_count(json, "local_bytes", worker->local_bytes);
         json_count(json, "remote_bytes", worker->remote_bytes);

@@ -96,7 +96,9 @@ struct pinion_pool_stats {
     uint64_t parked;         /* times that a worker went to sleep */
     uint64_t woken;          /* times that a sleeping worker was woken for work */
     uint64_t remote_frees;   /* closures freed by another thread than the one that made them */
-    uint64_t reserved[8];
+    uint64_t searched;       /* times that a worker looked in vain at the others' queues, in all of
+                                them that it might look at by then (see PINION_IDLE_ADAPTIVE) */
+    uint64_t reserved[7];
 };
 
 /* A snapshot. cpu_count, parallel_count, capacity, threads and threads_peak belong together; the
@@ -113,12 +115,12 @@ struct pinion_worker_stats {
     unsigned node;         /* of its seat; PINION_NO_NODE: none */
     uint64_t tasks;        /* queued, concurrent and parallel tasks that it ran */
     uint64_t inlined;      /* async tasks that its tasks ran in place */
-    uint64_t stolen_near, stolen_far, parked;
+    uint64_t stolen_near, stolen_far, parked, searched; /* as in struct pinion_pool_stats */
     uint64_t arena_bytes;  /* memory that its closures occupy, used and free */
     uint64_t local_bytes;  /* … of which the kernel says it is on the worker's node, */
     uint64_t remote_bytes; /* … or on another; what was never touched is on none. Both 0 where the
                               worker has no node */
-    uint64_t reserved[8];
+    uint64_t reserved[7];
 };
 
 /* Fills up to count rows, the caller's first, then base workers, then reserve threads, and returns

@@ -124,6 +124,18 @@ static const struct pn_place *place_of(const struct pinion_pool *pool, enum pn_r
     return own;
 }
 
+/* NULL when out of memory. */
+static struct pn_neighbors *neighbors_from(const struct pinion_pool *pool,
+                                           const struct pn_place *place, unsigned start,
+                                           const struct pn_pool_node *node)
+{
+    struct pn_neighbors *neighbors =
+        pn_neighbors_make(&pool->distances, pool->places, pool->place_count, place, start);
+    if (neighbors)
+        neighbors->home = (unsigned)(node - pool->nodes);
+    return neighbors;
+}
+
 struct pn_worker *pn_worker_create(struct pinion_pool *pool, enum pn_role role, unsigned index,
                                    struct pinion_seat seat)
 {
@@ -139,20 +151,29 @@ struct pn_worker *pn_worker_create(struct pinion_pool *pool, enum pn_role role, 
     worker->index = index;
     worker->seat = seat;
     worker->node = node;
-    worker->random = index * 2654435761u + 1; /* any but 0; different for each */
     worker->own_head = (struct pn_head){.pool_id = pool->id, .worker = worker};
     worker->head = role == PN_CALLER ? pn_head_create(worker) : &worker->own_head;
     pn_store_relaxed(&worker->pinned_cpu, -1);
 
     struct pn_place own;
     const struct pn_place *place = place_of(pool, role, index, &seat, &own);
-    worker->neighbors = pn_neighbors_make(&pool->distances, pool->places, pool->place_count, place,
-                                          index + 1);
+    worker->neighbors = neighbors_from(pool, place, index + 1, node);
     if (!worker->head || !worker->neighbors || pn_slab_create(node->arena, &worker->slab) ||
         pn_deque_init(&worker->deque, role == PN_RESERVE ? DEQUE_SIZE_RESERVE : DEQUE_SIZE)) {
         pn_worker_destroy(worker);
-        worker = NULL;
+        errno = saved;
+        return NULL;
     }
+    worker->scout = (struct pn_scout){
+        .index = index,
+        .deque = &worker->deque,
+        .lane = &node->lane,
+        .neighbors = worker->neighbors,
+        .slab = worker->slab,
+        .head = &worker->head->shared,
+        .counters = &worker->counters,
+        .random = index * 2654435761u + 1, /* any but 0; different for each */
+    };
     errno = saved;
     return worker;
 }
@@ -205,8 +226,7 @@ static int fill_node(struct pinion_pool *pool, struct pn_pool_node *node,
         error = pn_cpu_mask_of(topology, node->node, &node->mask);
     if (!error) {
         const struct pn_place place = {.node = node->node};
-        node->neighbors =
-            pn_neighbors_make(&pool->distances, pool->places, pool->place_count, &place, 0);
+        node->neighbors = neighbors_from(pool, &place, 0, node);
         error = node->neighbors ? 0 : -ENOMEM;
     }
     return error;
@@ -217,7 +237,6 @@ static void drain_node(struct pn_pool_node *node)
     pn_slab_destroy(node->slab);
     free(node->neighbors);
     pn_cpu_mask_destroy(node->mask);
-    pn_lane_fini(&node->lane);
 }
 
 /* The nodes where somebody sits. */
@@ -363,6 +382,26 @@ static int make_places(struct pinion_pool *pool, const struct pinion_plan_option
     return pn_node_distances_init(&pool->distances, topology);
 }
 
+/* Who is who, as the scheduler numbers them. */
+static int make_scheduler(struct pinion_pool *pool)
+{
+    struct pn_scheduler *scheduler = &pool->scheduler;
+    pool->base = calloc(pool->base_limit + (size_t)1, sizeof pool->base[0]);
+    scheduler->base = calloc(pool->base_limit + (size_t)1, sizeof scheduler->base[0]);
+    pool->lanes = calloc(pool->node_count, sizeof pool->lanes[0]);
+    pool->node_of_place = calloc(pool->place_count + (size_t)1, sizeof pool->node_of_place[0]);
+    if (!pool->base || !scheduler->base || !pool->lanes || !pool->node_of_place)
+        return -ENOMEM;
+    for (unsigned i = 0; i < pool->node_count; i++)
+        pool->lanes[i] = &pool->nodes[i].lane;
+    for (unsigned i = 0; i < pool->place_count; i++)
+        pool->node_of_place[i] = (unsigned)(node_of(pool, pool->places[i].node) - pool->nodes);
+    scheduler->lanes = pool->lanes;
+    scheduler->spin_ns = pool->spin_ns;
+    return pn_idle_init(&scheduler->idle, pool->base_limit, pool->node_of_place, pool->place_count,
+                        pool->node_count);
+}
+
 static int fill(struct pinion_pool *pool, const struct pinion_pool_options *options,
                 const struct pinion_topology *topology)
 {
@@ -377,14 +416,12 @@ static int fill(struct pinion_pool *pool, const struct pinion_pool_options *opti
         return error;
     if ((error = make_places(pool, &options->plan, topology)) ||
         (error = make_nodes(pool, topology)) || (error = map_cpus(pool, topology)) ||
-        (error = pn_idle_init(&pool->idle, pool->base_limit)))
+        (error = make_scheduler(pool)))
         return error;
-    pool->base = calloc(pool->base_limit + (size_t)1, sizeof pool->base[0]);
-    if (!pool->base)
-        return -ENOMEM;
     pool->caller = pn_worker_create(pool, PN_CALLER, 0, pool->plan->caller);
     if (!pool->caller)
         return -ENOMEM;
+    pool->scheduler.caller = &pool->caller->scout;
     pool->caller->has_thread = pool->has_caller;
     return 0;
 }
@@ -408,7 +445,10 @@ static void release(struct pinion_pool *pool)
     free(pool->nodes);
     free(pool->node_of_cpu);
     free(pool->places);
-    pn_idle_fini(&pool->idle);
+    pn_idle_fini(&pool->scheduler.idle);
+    free(pool->scheduler.base);
+    free(pool->lanes);
+    free(pool->node_of_place);
     pn_node_distances_fini(&pool->distances);
     pn_cpu_mask_destroy(pool->original_mask);
     pinion_plan_destroy(pool->plan);
@@ -509,7 +549,7 @@ void pinion_pool_destroy(struct pinion_pool *pool)
     const int saved = errno;
     pn_membership_unregister(pool);
     pn_pool_join(pool);
-    PN_ASSERT(!pn_pool_has_work(pool));
+    PN_ASSERT(!pn_scheduler_has_work(&pool->scheduler));
     release(pool);
     errno = saved;
 }

@@ -28,23 +28,19 @@
 #include "atomic.h"
 #include "binding.h"
 #include "context.h"
+#include "counters.h"
 #include "deque.h"
-#include "idle.h"
 #include "interface.h"
 #include "lane.h"
 #include "lock.h"
 #include "modes.h"
 #include "neighbors.h"
+#include "scheduler.h"
 
 struct pinion_arena;
 struct pn_slab;
 
 enum pn_role { PN_BASE, PN_RESERVE, PN_CALLER };
-
-/* Written by the slot's thread alone, read by anyone (relaxed: each is a number of its own). */
-struct pn_counters {
-    _Atomic uint64_t tasks, queued, claimed, stolen_near, stolen_far, parked, woken;
-};
 
 /* What the slot's thread reads to run tasks in place (inline.h). Lives in the slot; the caller's
  * apart, since its thread may go on when the pool is gone. runs: set by the thread, when enough is
@@ -95,10 +91,9 @@ struct pn_worker {
     struct pn_head *head;
 
     /* The thread's own. */
-    uint32_t random;
-    unsigned turns;
+    struct pn_scout scout;
     unsigned tombstones; /* at most so many claimed entries are in the deque */
-    bool is_announced;   /* counted in pool->announced */
+    bool is_announced;   /* counted in scheduler.announced */
     bool is_loose;       /* its mask was widened by pinion_affinity_restore */
 
     /* Under pool->lock. A hand-over to a thread that is awake reads this line and does not write
@@ -174,21 +169,21 @@ struct pinion_pool {
     unsigned place_count;
     struct pn_pool_node *nodes;
     unsigned node_count;
+    struct pn_lane **lanes;  /* those of the nodes */
+    unsigned *node_of_place; /* index in nodes */
     uint32_t *node_of_cpu; /* by OS index of the CPU: index in nodes */
     unsigned node_of_cpu_count;
     struct pn_cpu_mask *original_mask; /* the program's, when the pool was made; NULL: unknown */
     struct pn_modes modes;             /* of the thread that made the pool */
     struct pn_worker *caller;
-    _Atomic(struct pn_worker *) *base; /* base_limit; an entry is set once, before its thread */
+    _Atomic(struct pn_worker *) *base; /* base_limit; set below scheduler.high */
 
-    alignas(PN_LINE_PAIR) struct pn_idle idle;
+    struct pn_scheduler scheduler;
 
     /* Read on every spawn, written seldom. */
     alignas(PN_LINE_PAIR) _Atomic bool ending;
     _Atomic unsigned base_alive;    /* base slots that have a thread, counted when it is sure */
-    _Atomic unsigned base_high;     /* base slots below this may be set */
     _Atomic unsigned base_missing;  /* seats without a thread: base_limit - base_taken */
-    _Atomic unsigned announced;     /* reserve slots whose deque may hold tasks */
     _Atomic unsigned reserve_count; /* reserve slots made */
     _Atomic int64_t grow_after;     /* a thread could not be had: no new try before (pn_now) */
     _Atomic(struct pn_worker **) reserves[PN_RESERVE_CHUNKS];
@@ -255,16 +250,6 @@ void pn_worker_destroy(struct pn_worker *worker);
 /* The node of the CPU that the caller is on. */
 struct pn_pool_node *pn_pool_node_here(struct pinion_pool *pool);
 
-/* The slot's thread is to ask again before it runs a task in place: there is one entry less, or
- * someone is hungry. Any thread. */
-static inline void pn_worker_let_ask(struct pn_worker *worker)
-{
-    struct pinion_head *head = &worker->head->shared;
-    /* Sequentially consistent, as the change of the deque before it: see allow_inline. */
-    if (pn_plain_load_relaxed(&head->runs))
-        pn_plain_store_seq_cst(&head->runs, NULL);
-}
-
 /* spawn.c */
 
 extern const struct pn_io_vtable pn_pool_vtable;
@@ -285,10 +270,6 @@ struct pn_worker *pn_worker_live(struct pn_worker *worker);
  * stays as it is. No pointer to the caller's slot may be used beyond this, nor beyond a call of any
  * function of a task: pn_membership_find tells the slot anew. */
 void pn_worker_make_way(void);
-/* Counts a task that a worker took from another's deque. */
-void pn_worker_count_stolen(struct pn_worker *worker, const struct pn_worker *victim);
-/* Whether any queue has an entry, by sequentially consistent looks (see idle.h). */
-bool pn_pool_has_work(struct pinion_pool *pool);
 /* The i-th reserve slot, below reserve_count. */
 struct pn_worker *pn_pool_reserve(struct pinion_pool *pool, unsigned index);
 /* Wakes the thread of a base slot. */
@@ -301,9 +282,11 @@ void pn_worker_signal(struct pn_worker *worker);
  * each thread. */
 void pn_block_signals(sigset_t *former);
 
-/* Gives one more seat a thread: an idle reserve thread, or a new one. The caller has counted it as
- * searching. False if all seats have one, or none can be had. */
-bool pn_pool_grow(struct pinion_pool *pool);
+/* Gives one more seat a thread: an idle reserve thread, or a new one, counted as searching (until
+ * its seat is known, on the node of the caller, which is given). False if all seats have one, or
+ * none can be had: then who relied on it was let down, and the caller is to look who else can
+ * come. */
+bool pn_pool_grow(struct pinion_pool *pool, unsigned node);
 /* Hands a task to a thread that nobody else can occupy: an idle reserve thread or a new one. 0,
  * -EAGAIN or -ENOMEM, and then nothing of it remains. */
 int pn_pool_reserve_run(struct pinion_pool *pool, struct pinion_task *task,

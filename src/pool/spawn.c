@@ -24,44 +24,39 @@
 static bool is_hungry(const struct pinion_pool *pool)
 {
     /* A seat without a thread is a worker that could be had. */
-    return pn_idle_is_hungry(&pool->idle) || pn_load_relaxed(&pool->base_missing);
+    return pn_idle_is_hungry(&pool->scheduler.idle) || pn_load_relaxed(&pool->base_missing);
 }
 
-/* Whether a task of this kind is to be queued at all: somebody must be there to run it. */
-static bool is_staffed(struct pinion_pool *pool)
+/* Whether a task of this kind is to be queued at all: somebody must be there to run it. node: the
+ * caller's. */
+static bool is_staffed(struct pinion_pool *pool, unsigned node)
 {
     if (pn_load_relaxed(&pool->ending))
         return false;
     /* Acquire: pairs with pn_pool_grow. */
-    if (pn_load_acquire(&pool->base_alive))
-        return true;
-    pn_idle_search(&pool->idle); /* on behalf of the thread to come */
-    if (pn_pool_grow(pool))
-        return true;
-    (void)pn_idle_found(&pool->idle);
-    return pn_load_acquire(&pool->base_alive) != 0;
+    return pn_load_acquire(&pool->base_alive) || pn_pool_grow(pool, node) ||
+           pn_load_acquire(&pool->base_alive);
+}
+
+/* Wakes who should be; false if nobody sleeps. */
+static bool wake_sleeper(struct pinion_pool *pool, const struct pn_neighbors *neighbors,
+                         struct pn_counters *counters)
+{
+    const int picked = pn_idle_pick(&pool->scheduler.idle, neighbors);
+    if (picked >= 0) {
+        pn_fetch_add_relaxed(&counters->woken, UINT64_C(1));
+        pn_worker_signal(pn_load_acquire(&pool->base[picked])); /* pairs with free_base_slot */
+    }
+    return picked != PN_IDLE_NONE_ASLEEP;
 }
 
 void pn_pool_wake(struct pinion_pool *pool, const struct pn_neighbors *neighbors,
                   struct pn_counters *counters)
 {
-    for (;;) {
-        const int picked = pn_idle_pick(&pool->idle, neighbors);
-        if (picked >= 0) {
-            pn_fetch_add_relaxed(&counters->woken, UINT64_C(1));
-            pn_worker_signal(pn_load_acquire(&pool->base[picked]));
-            return;
-        }
-        if (picked == PN_IDLE_NONE_NEEDED || !pn_load_relaxed(&pool->base_missing))
-            return;
-        /* While it is counted as searching, others rely on it: if it does not come, look again. */
-        pn_idle_search(&pool->idle);
-        if (pn_pool_grow(pool))
-            return;
-        (void)pn_idle_found(&pool->idle);
-        if (!pn_load_seq_cst(&pool->idle.sleeping))
-            return;
-    }
+    if (wake_sleeper(pool, neighbors, counters) || !pn_load_relaxed(&pool->base_missing))
+        return;
+    if (!pn_pool_grow(pool, neighbors->home))
+        (void)wake_sleeper(pool, neighbors, counters);
 }
 
 /* ---- workers ---- */
@@ -73,7 +68,7 @@ static bool has_enough(const struct pn_worker *worker)
 
 /* The thread need not ask any more before it runs tasks in place, until a thief or its own pop says
  * otherwise. Of this store and look, and a thief's change of the deque and its store
- * (pn_worker_let_ask), all sequentially consistent, the one or the other comes last: so a thread
+ * (pn_scout_let_ask), all sequentially consistent, the one or the other comes last: so a thread
  * that does not ask has entries that a thief can have. */
 static void allow_inline(struct pn_worker *worker)
 {
@@ -104,7 +99,7 @@ static bool push_own(struct pn_worker *worker, struct pinion_task *task)
     struct pinion_pool *pool = worker->pool;
     if (PN_UNLIKELY(worker->role == PN_RESERVE) && !worker->is_announced) {
         /* Before the push, so that who looks for work and sees none here is who must be woken. */
-        pn_fetch_add_seq_cst(&pool->announced, 1u);
+        pn_fetch_add_seq_cst(&pool->scheduler.announced, 1u);
         worker->is_announced = true;
     }
     return pn_deque_push(&worker->deque, task, pool->is_eager);
@@ -133,7 +128,7 @@ void pn_worker_flush(struct pn_worker *worker)
     pn_slab_flush(worker->slab);
     worker->tombstones = 0;
     if (worker->is_announced)
-        pn_fetch_sub_seq_cst(&worker->pool->announced, 1u);
+        pn_fetch_sub_seq_cst(&worker->pool->scheduler.announced, 1u);
     worker->is_announced = false;
     if (has_moved)
         pn_pool_wake(worker->pool, worker->neighbors, &worker->counters);
@@ -143,7 +138,7 @@ static bool worker_queue(struct pn_worker *worker, const struct pn_spawn *spawn,
                          struct pinion_task **queued)
 {
     struct pinion_pool *pool = worker->pool;
-    if (is_enough(worker) || !is_staffed(pool))
+    if (is_enough(worker) || !is_staffed(pool, worker->neighbors->home))
         return false;
     struct pinion_task *task = pn_task_create_quickly(spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE,
                                               worker->slab, worker->node->arena);
@@ -178,7 +173,8 @@ static bool outside_queue(struct pinion_pool *pool, const struct pn_spawn *spawn
         count >= LANE_LIMIT ||
         (count >= ENOUGH_INJECTED * (size_t)pool->base_limit && !is_hungry(pool));
     struct pinion_task *task = NULL;
-    if (pool->base_limit && !(has_enough && !pool->is_eager) && is_staffed(pool))
+    if (pool->base_limit && !(has_enough && !pool->is_eager) &&
+        is_staffed(pool, node->neighbors->home))
         task = outside_create(pool, node, spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
     if (!task) {
         if (!spawn->is_optional)
@@ -313,15 +309,15 @@ static void *pool_find_help(struct pinion_io *io, struct pinion_task *awaited)
     if (!worker || worker == runner)
         return NULL;
     while ((task = pn_deque_steal_since(&runner->deque, awaited->first, may_help, &helping))) {
-        pn_worker_let_ask(runner);
+        pn_scout_let_ask(&runner->scout);
         if (!pn_task_take(task, worker->slab))
             continue;
-        pn_worker_count_stolen(worker, runner);
+        pn_scout_count_stolen(&worker->scout, &runner->scout);
         return task;
     }
     if (pn_deque_count(&runner->deque)) {
         pn_deque_request(&runner->deque);
-        pn_worker_let_ask(runner);
+        pn_scout_let_ask(&runner->scout);
     }
     return NULL;
 }

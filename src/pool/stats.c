@@ -14,7 +14,7 @@ static void each_worker(struct pinion_pool *pool, void (*visit)(struct pn_worker
                         void *context)
 {
     visit(pool->caller, context);
-    const unsigned high = pn_load_acquire(&pool->base_high);
+    const unsigned high = pn_load_acquire(&pool->scheduler.high);
     for (unsigned i = 0; i < high; i++)
         visit(pn_load_acquire(&pool->base[i]), context);
     const unsigned count = pn_load_acquire(&pool->reserve_count);
@@ -44,6 +44,7 @@ static void add_counters(const struct pn_counters *counters, struct pinion_pool_
     stats->stolen_far += pn_load_relaxed(&counters->stolen_far);
     stats->parked += pn_load_relaxed(&counters->parked);
     stats->woken += pn_load_relaxed(&counters->woken);
+    stats->searched += pn_load_relaxed(&counters->searched);
 }
 
 static void add_worker(struct pn_worker *worker, void *context)
@@ -110,6 +111,7 @@ static void fill_row(struct pn_worker *worker, void *context)
     row.stolen_near = pn_load_relaxed(&worker->counters.stolen_near);
     row.stolen_far = pn_load_relaxed(&worker->counters.stolen_far);
     row.parked = pn_load_relaxed(&worker->counters.parked);
+    row.searched = pn_load_relaxed(&worker->counters.searched);
     pn_slab_stats(worker->slab, &slab);
     row.arena_bytes = slab.chunk_bytes;
     if (worker->seat.node != PINION_NO_NODE &&

@@ -240,13 +240,13 @@ static struct pn_worker *free_base_slot(struct pinion_pool *pool)
 {
     if (pool->free_base)
         return pop_locked(&pool->free_base);
-    const unsigned index = pn_load_relaxed(&pool->base_high);
+    const unsigned index = pn_load_relaxed(&pool->scheduler.high);
     if (index == pool->base_limit)
         return NULL;
     struct pn_worker *slot = pn_worker_create(pool, PN_BASE, index, pool->plan->seats[index]);
     if (slot) {
-        pn_store_release(&pool->base[index], slot); /* pairs with the loads of those who sweep */
-        pn_store_seq_cst(&pool->base_high, index + 1);
+        pn_store_release(&pool->base[index], slot); /* pairs with the loads of those who wake */
+        pn_scheduler_add_base(&pool->scheduler, &slot->scout);
     }
     return slot;
 }
@@ -301,18 +301,36 @@ static bool seat(struct pn_worker *slot)
     return is_well;
 }
 
-bool pn_pool_grow(struct pinion_pool *pool)
+/* The same of a free slot, if there is one; the searcher that was counted on a node is now the one
+ * that comes there. */
+static bool seat_free(struct pinion_pool *pool, unsigned node, bool *is_full)
+{
+    struct pn_idle *idle = &pool->scheduler.idle;
+    struct pn_worker *slot = free_base_slot(pool);
+    *is_full = !slot && pn_load_relaxed(&pool->scheduler.high) == pool->base_limit;
+    if (slot) {
+        pn_idle_search(idle, slot->neighbors->home);
+        (void)pn_idle_found(idle, node);
+        node = slot->neighbors->home;
+        if (seat(slot))
+            return true;
+        push_locked(&pool->free_base, slot);
+    }
+    (void)pn_idle_found(idle, node); /* the caller looks whether somebody relied on it */
+    return false;
+}
+
+bool pn_pool_grow(struct pinion_pool *pool, unsigned node)
 {
     const int64_t grow_after = pn_load_relaxed(&pool->grow_after);
     if (grow_after && pn_now() < grow_after)
         return false;
+    /* From here on, so that others don't ask for more than they need. */
+    pn_idle_search(&pool->scheduler.idle, node);
     /* Waits for who is at it: that one's thread may be the caller, which found more to do. */
     (void)pthread_mutex_lock(&pool->grow_lock);
-    struct pn_worker *slot = free_base_slot(pool);
-    const bool is_well = slot && seat(slot);
-    if (slot && !is_well)
-        push_locked(&pool->free_base, slot);
-    const bool is_full = !slot && pn_load_relaxed(&pool->base_high) == pool->base_limit;
+    bool is_full;
+    const bool is_well = seat_free(pool, node, &is_full);
     pn_store_relaxed(&pool->grow_after, is_well || is_full ? 0 : pn_now() + GROW_BACKOFF_NS);
     if (is_well)
         /* Release: the thread is there, pairs with the loads of those who queue for it. */
@@ -351,6 +369,7 @@ static bool add_reserve_slot_locked(struct pinion_pool *pool, const struct pn_po
         return false;
     workers[offset] = slot;
     pn_store_release(&pool->reserve_count, index + 1);
+    pn_scheduler_add_reserve(&pool->scheduler, &slot->scout);
     pn_pool_lock(pool, &pool->lock);
     push_locked(&pool->free_reserves, slot);
     pn_unlock(&pool->lock);
@@ -473,7 +492,8 @@ static void stay(struct pn_worker *base, struct pn_worker *reserve)
     vacate_locked(reserve);
     pn_unlock(&pool->lock);
     /* Others relied on the thread that was to come. */
-    if (pn_idle_found(&pool->idle) && pn_pool_has_work(pool))
+    if (pn_idle_found(&pool->scheduler.idle, base->neighbors->home) &&
+        pn_scheduler_has_work(&pool->scheduler))
         pn_pool_wake(pool, base->neighbors, &base->counters);
 }
 
@@ -488,7 +508,7 @@ struct pn_worker *pn_pool_stand_in(struct pn_worker *base)
     base->is_loose = false;
     pn_task_forget_runner();
     pn_membership_move_own(reservation.slot);
-    pn_idle_search(&pool->idle); /* on behalf of that thread */
+    pn_idle_search(&pool->scheduler.idle, base->neighbors->home); /* on behalf of that thread */
     if (reservation.idle) {
         hand_over(reservation.idle, &(struct pn_command){.become = base});
         return reservation.slot;
@@ -574,7 +594,7 @@ void pn_pool_join(struct pinion_pool *pool)
         idle = worker->next; /* before it ends, and its slot is listed elsewhere */
         hand_over(worker, &(struct pn_command){0});
     }
-    const unsigned high = pn_load_acquire(&pool->base_high);
+    const unsigned high = pn_load_acquire(&pool->scheduler.high);
     for (unsigned i = 0; i < high; i++)
         pn_worker_signal(pn_load_acquire(&pool->base[i]));
 

@@ -14,91 +14,6 @@
 #include "slab.h"
 #include "spin.h"
 
-/* A worker looks at its node's lane before its own deque once in so many turns, so that what was
- * injected starts however much the workers queue themselves. A prime, so that it does not beat with
- * the shape of a program. */
-#define LANE_TURNS 61
-
-/* How many looks in vain pass between two looks at the clock. */
-#define SWEEPS_PER_LOOK 16
-
-/* ---- finding work ---- */
-
-/* The task if it is the caller's to run, else NULL: it was a tombstone. */
-static struct pinion_task *taken(struct pn_worker *worker, struct pinion_task *task)
-{
-    return task && pn_task_take(task, worker->slab) ? task : NULL;
-}
-
-static struct pinion_task *from_lane(struct pn_worker *worker, struct pn_lane *lane)
-{
-    struct pinion_task *task;
-    while ((task = pn_lane_pop(lane)))
-        if (taken(worker, task))
-            return task;
-    return NULL;
-}
-
-static struct pinion_task *from_own_deque(struct pn_worker *worker)
-{
-    struct pinion_task *task;
-    while ((task = pn_deque_pop(&worker->deque)))
-        if (taken(worker, task))
-            return task;
-    worker->tombstones = 0;
-    return NULL;
-}
-
-static struct pinion_task *own_work(struct pn_worker *worker)
-{
-    struct pinion_task *task = NULL;
-    if (++worker->turns % LANE_TURNS == 0)
-        task = from_lane(worker, &worker->node->lane);
-    if (!task)
-        task = from_own_deque(worker);
-    if (!task)
-        task = from_lane(worker, &worker->node->lane);
-    return task;
-}
-
-void pn_worker_count_stolen(struct pn_worker *worker, const struct pn_worker *victim)
-{
-    if (victim->node == worker->node)
-        pn_count(&worker->counters.stolen_near, 1);
-    else
-        pn_count(&worker->counters.stolen_far, 1);
-}
-
-static struct pinion_task *steal_from(struct pn_worker *worker, struct pn_worker *victim)
-{
-    bool lost;
-    do {
-        lost = false;
-        struct pinion_task *task;
-        while ((task = pn_deque_steal(&victim->deque, &lost))) {
-            pn_worker_let_ask(victim);
-            if (!taken(worker, task))
-                continue;
-            pn_worker_count_stolen(worker, victim);
-            return task;
-        }
-    } while (lost); /* another thief or the owner is at it: someone makes progress */
-    if (pn_deque_count(&victim->deque)) {
-        pn_deque_request(&victim->deque);
-        pn_worker_let_ask(victim);
-    }
-    return NULL;
-}
-
-static uint32_t next_random(struct pn_worker *worker)
-{
-    uint32_t x = worker->random; /* xorshift32, Marsaglia 2003 */
-    x ^= x << 13;
-    x ^= x >> 17;
-    x ^= x << 5;
-    return worker->random = x;
-}
-
 struct pn_worker *pn_pool_reserve(struct pinion_pool *pool, unsigned index)
 {
     unsigned chunk = 0, size = PN_RESERVE_FIRST;
@@ -108,67 +23,6 @@ struct pn_worker *pn_pool_reserve(struct pinion_pool *pool, unsigned index)
         chunk++;
     }
     return pn_load_acquire(&pool->reserves[chunk])[index]; /* pairs with reserve_slot_locked */
-}
-
-static struct pinion_task *steal_from_reserves(struct pn_worker *worker)
-{
-    struct pinion_pool *pool = worker->pool;
-    if (!pn_load_seq_cst(&pool->announced))
-        return NULL;
-    const unsigned count = pn_load_acquire(&pool->reserve_count);
-    for (unsigned i = 0; i < count; i++) {
-        struct pinion_task *task = steal_from(worker, pn_pool_reserve(pool, i));
-        if (task)
-            return task;
-    }
-    return NULL;
-}
-
-/* One look at everyone else's queues, the near ones first. */
-static struct pinion_task *sweep(struct pn_worker *worker)
-{
-    struct pinion_pool *pool = worker->pool;
-    struct pinion_task *task;
-    const bool caller_is_near = pool->caller->node == worker->node;
-    if (caller_is_near && (task = steal_from(worker, pool->caller)))
-        return task;
-    const unsigned high = pn_load_acquire(&pool->base_high); /* pairs with take_base_locked */
-    struct pn_neighbor_walk walk = pn_neighbor_walk(worker->neighbors, next_random(worker));
-    for (unsigned i; pn_neighbor_next(&walk, high, &i);) {
-        struct pn_worker *victim = pn_load_acquire(&pool->base[i]);
-        if (victim && victim != worker && (task = steal_from(worker, victim)))
-            return task;
-    }
-    if (!caller_is_near && (task = steal_from(worker, pool->caller)))
-        return task;
-    if ((task = steal_from_reserves(worker)))
-        return task;
-    for (unsigned i = 0; i < pool->node_count; i++)
-        if ((task = from_lane(worker, &pool->nodes[i].lane)))
-            return task;
-    return NULL;
-}
-
-bool pn_pool_has_work(struct pinion_pool *pool)
-{
-    for (unsigned i = 0; i < pool->node_count; i++)
-        if (pn_lane_count(&pool->nodes[i].lane))
-            return true;
-    if (pn_deque_count(&pool->caller->deque))
-        return true;
-    const unsigned high = pn_load_seq_cst(&pool->base_high);
-    for (unsigned i = 0; i < high; i++) {
-        struct pn_worker *worker = pn_load_acquire(&pool->base[i]);
-        if (worker && pn_deque_count(&worker->deque))
-            return true;
-    }
-    if (!pn_load_seq_cst(&pool->announced))
-        return false;
-    const unsigned count = pn_load_acquire(&pool->reserve_count);
-    for (unsigned i = 0; i < count; i++)
-        if (pn_deque_count(&pn_pool_reserve(pool, i)->deque))
-            return true;
-    return false;
 }
 
 /* ---- sleeping and waking ---- */
@@ -326,94 +180,81 @@ static struct pn_worker *run(struct pn_worker *worker, struct pinion_task *task)
     return NULL;
 }
 
-/* The worker had been searching and has a task: someone else is to search, if there is more. */
-static void stop_searching(struct pn_worker *worker)
+/* ns, for the scheduler. To poll means no system call, which the clock is on some machines: there
+ * time is counted in looks, each of which takes about so long. */
+#define LOOK_NS 100
+
+static int64_t time_of_look(const struct pn_worker *worker, int64_t looks)
 {
-    struct pinion_pool *pool = worker->pool;
-    if (pn_idle_found(&pool->idle) && pn_pool_has_work(pool))
-        pn_pool_wake(pool, worker->neighbors, &worker->counters);
+    return worker->pool->idle_mode == PINION_IDLE_POLL ? looks * LOOK_NS : pn_now();
 }
 
-/* Looks again and again, as the idle mode says. A task, or NULL: nothing came. */
-static struct pinion_task *look_around(struct pn_worker *worker)
+/* Between two rounds. Those who poll where others do too stay off the others' lines for longer the
+ * longer nothing came. */
+#define PAUSES_MAX 64u
+
+static void pause_between(const struct pn_worker *worker, unsigned *pauses)
 {
-    struct pinion_pool *pool = worker->pool;
-    struct pinion_task *task = sweep(worker);
-    if (task || pool->spin_ns == 0)
-        return task;
-    const bool forever = pool->spin_ns == INT64_MAX;
-    const int64_t until = forever ? INT64_MAX : pn_now() + pool->spin_ns;
-    for (unsigned tries = 1;; tries++) {
-        pn_slab_flush(worker->slab); /* now idle: what it holds of others goes home */
-        if ((task = own_work(worker)) || (task = sweep(worker)))
-            return task;
-        if (pn_load_acquire(&pool->ending))
-            return NULL;
-        if (!forever && tries % SWEEPS_PER_LOOK == 0 && pn_now() >= until)
-            return NULL;
+    const struct pn_idle *idle = &worker->pool->scheduler.idle;
+    const bool is_crowded = pn_idle_is_crowded(idle, worker->neighbors->home);
+    *pauses = is_crowded && *pauses < PAUSES_MAX ? *pauses * 2 : is_crowded ? PAUSES_MAX : 1;
+    for (unsigned i = 0; i < *pauses; i++)
         pn_pause();
-    }
 }
 
-static void force_all(struct pinion_pool *pool)
-{
-    pn_deque_force(&pool->caller->deque);
-    const unsigned high = pn_load_acquire(&pool->base_high);
-    for (unsigned i = 0; i < high; i++)
-        if (pn_load_acquire(&pool->base[i]))
-            pn_deque_force(&pn_load_acquire(&pool->base[i])->deque);
-    const unsigned count = pn_load_acquire(&pool->reserve_count);
-    for (unsigned i = 0; i < count; i++)
-        pn_deque_force(&pn_pool_reserve(pool, i)->deque);
-}
-
-/* Sleeps until there may be work. The worker searches before and after. */
+/* Sleeps until there may be work. The worker has lain down. */
 static void sleep_for_work(struct pn_worker *worker)
 {
     struct pinion_pool *pool = worker->pool;
     pn_slab_flush(worker->slab);
-    pn_idle_lie_down(&pool->idle, worker->index);
-    if (pn_pool_has_work(pool)) {
-        force_all(pool);
-    } else if (!pn_load_seq_cst(&pool->ending)) {
+    if (!pn_load_seq_cst(&pool->ending)) {
         pn_count(&worker->counters.parked, 1);
         (void)sleep_until_signaled(worker, INT64_MAX);
     }
     /* A signal that comes after this, from who picked this worker meanwhile, wakes it once in
      * vain. */
     calm(worker);
-    (void)pn_idle_rise(&pool->idle, worker->index);
+    pn_scheduler_rise(&pool->scheduler, &worker->scout);
+}
+
+/* Searches until there is a task to run, and wakes another if there are more; NULL: the pool
+ * ends. */
+static struct pinion_task *next_task(struct pn_worker *worker)
+{
+    struct pinion_pool *pool = worker->pool;
+    unsigned pauses = 1;
+    for (int64_t looks = 0;; looks++) {
+        const int64_t now = worker->scout.is_searching ? time_of_look(worker, looks) : 0;
+        const struct pn_step step = pn_scheduler_step(&pool->scheduler, &worker->scout, now);
+        if (step.kind == PN_STEP_RUN) {
+            if (step.wants_another)
+                pn_pool_wake(pool, worker->neighbors, &worker->counters);
+            return step.task;
+        }
+        if (step.kind == PN_STEP_SLEEP)
+            sleep_for_work(worker);
+        if (step.kind == PN_STEP_LOOK && !step.is_vain)
+            continue;
+        if (pn_load_seq_cst(&pool->ending) && !pn_scheduler_has_work(&pool->scheduler))
+            return NULL;
+        pn_slab_flush(worker->slab); /* now idle: what it holds of others goes home */
+        pause_between(worker, &pauses);
+    }
 }
 
 /* The slot that the thread goes on in, or NULL: it ends. */
 static struct pn_worker *base_live(struct pn_worker *worker)
 {
-    struct pinion_pool *pool = worker->pool;
-    bool is_searching = true; /* whoever started the thread counted it */
-    for (;;) {
-        struct pinion_task *task = own_work(worker);
-        if (!task) {
-            if (!is_searching)
-                pn_idle_search(&pool->idle);
-            is_searching = true;
-            task = look_around(worker);
-        }
-        if (task) {
-            if (is_searching)
-                stop_searching(worker);
-            is_searching = false;
-            struct pn_worker *now = run(worker, task);
-            if (now != worker)
-                return now;
-        } else if (pn_load_seq_cst(&pool->ending)) {
-            if (!pn_pool_has_work(pool))
-                break;
-            force_all(pool);
-        } else if (pool->idle_mode != PINION_IDLE_POLL) {
-            sleep_for_work(worker);
-        }
+    struct pinion_task *task;
+    pn_scout_begin(&worker->scout); /* whoever started the thread counted it */
+    while ((task = next_task(worker))) {
+        if (!pn_deque_count(&worker->deque))
+            worker->tombstones = 0;
+        struct pn_worker *now = run(worker, task);
+        if (now != worker)
+            return now;
     }
-    (void)pn_idle_found(&pool->idle);
+    (void)pn_idle_found(&worker->pool->scheduler.idle, worker->neighbors->home);
     return NULL;
 }
 
@@ -497,11 +338,11 @@ static bool wait_for_command(struct pn_worker *worker)
 }
 
 /* Base workers of a pool that ends stay while there is work, not while there may be: what the task
- * of this thread queued last, they may have left behind. */
+ * of this thread queued last, they may have left behind. It went to the lane. */
 static void run_the_rest(struct pn_worker *worker)
 {
     struct pinion_task *task;
-    while (!pn_pool_is_lost(worker->pool) && (task = own_work(worker)))
+    while (!pn_pool_is_lost(worker->pool) && (task = pn_scout_injected(&worker->scout)))
         (void)run(worker, task);
 }
 

@@ -2,14 +2,19 @@
  *
  * Which workers sleep, and how many look for work: who to wake, and whether to.
  *
- * Whoever queues a task then asks for a worker (pn_idle_pick), which is given only if nobody is
- * already looking: a searcher finds the task, and the last searcher that finds one asks for the
- * next worker. Nothing is lost, by one total order of sequentially consistent accesses:
+ * Whoever queues a task then asks for a worker (pn_idle_pick), which is given only if nobody of the
+ * node is already looking: a searcher finds the task, and the last searcher of a node that finds
+ * one asks for the next worker. The rule that holds whenever nobody is in the middle of a step:
  *
- *   who queues:  writes the queue  |  reads searching, then sleeping, then the bits
- *   who sleeps:  writes its bit, sleeping and searching  |  reads every queue
+ *   a task is queued and a worker sleeps  =>  somebody searches
  *
- * Either the first reads that the other sleeps, or the second reads that there is a task.
+ * It is kept by one total order of sequentially consistent accesses:
+ *
+ *   who queues:  writes the queue  |  reads searching and sleeping, then the bits
+ *   the last that stops searching:  writes bits, sleeping, searching  |  reads every queue
+ *
+ * Either the first reads that nobody searches and who sleeps, or the second reads that there is a
+ * task. Who isn't the last leaves the rule to those that still search.
  */
 #ifndef PN_IDLE_H
 #define PN_IDLE_H
@@ -22,47 +27,72 @@
 
 struct pn_neighbors;
 
+/* searching: workers that are awake without a task, those just woken included. sleeping: at least
+ * the number of the node's bits that stay set. Signed: who was picked may be awake, and stop
+ * searching, before the picker has counted it. */
+struct pn_idle_node {
+    alignas(PN_LINE_PAIR) _Atomic(int) searching;
+    _Atomic(int) sleeping;
+    unsigned workers; /* constant */
+};
+
 /* bits: one a worker, set by it when it goes to sleep, cleared by whoever wakes it or by itself.
- * sleeping: at least the number of set bits at any moment that a bit stays set; searching: workers
- * that are awake without a task, those just woken included. Lock-free. */
+ * Lock-free. */
 struct pn_idle {
-    unsigned workers;
+    unsigned workers, places, node_count;
+    const unsigned *node_of_place; /* borrowed; worker i is on node_of_place[i % places] */
+    struct pn_idle_node *nodes;
     _Atomic(uint64_t) *bits;
-    alignas(PN_LINE_PAIR) _Atomic(unsigned) searching;
-    alignas(PN_LINE_PAIR) _Atomic(unsigned) sleeping;
 };
 
 enum { PN_IDLE_NONE_NEEDED = -1, PN_IDLE_NONE_ASLEEP = -2 };
 
-/* Makes a set of awake workers, of which none searches. 0 or -ENOMEM. */
-int pn_idle_init(struct pn_idle *idle, unsigned workers);
+/* Makes a set of awake workers, of which none searches. places is not 0 unless workers is; nodes
+ * are below node_count, which isn't 0. 0 or -ENOMEM. */
+int pn_idle_init(struct pn_idle *idle, unsigned workers, const unsigned *node_of_place,
+                 unsigned places, unsigned node_count);
 void pn_idle_fini(struct pn_idle *idle);
 
-/* Whether a worker has nothing to do. After a push it takes part in the order above. */
-static inline bool pn_idle_is_hungry(const struct pn_idle *idle)
+static inline unsigned pn_idle_node_of(const struct pn_idle *idle, unsigned worker)
 {
-    return pn_load_seq_cst(&idle->sleeping) || pn_load_seq_cst(&idle->searching);
+    return idle->node_of_place[worker % idle->places];
 }
 
-/* After queueing: the worker to wake, the nearest by the neighbors given, now counted as searching
- * and no longer asleep; or PN_IDLE_NONE_NEEDED, or PN_IDLE_NONE_ASLEEP. Any thread. */
+/* Whether a worker has nothing to do. After a push it takes part in the order above. */
+bool pn_idle_is_hungry(const struct pn_idle *idle);
+
+/* Whether anybody searches. */
+bool pn_idle_is_searched(const struct pn_idle *idle);
+
+/* After queueing: the worker to wake, now counted as searching and no longer asleep: the nearest by
+ * the neighbors given, one of another node only if all of the neighbors' own are awake and nobody
+ * searches anywhere. Or PN_IDLE_NONE_NEEDED, or PN_IDLE_NONE_ASLEEP. Any thread. */
 int pn_idle_pick(struct pn_idle *idle, const struct pn_neighbors *neighbors);
 
-/* A worker begins to search. */
-static inline void pn_idle_search(struct pn_idle *idle)
+/* A worker of a node begins to search. */
+static inline void pn_idle_search(struct pn_idle *idle, unsigned node)
 {
-    pn_fetch_add_seq_cst(&idle->searching, 1u);
+    pn_fetch_add_seq_cst(&idle->nodes[node].searching, 1);
 }
 
-/* A worker that searched has found a task: true if it was the last, and is to ask for another. */
-static inline bool pn_idle_found(struct pn_idle *idle)
+/* Whether more of a node's workers search than are of use: over half of them, and over one. A
+ * hint. */
+static inline bool pn_idle_is_crowded(const struct pn_idle *idle, unsigned node)
 {
-    return pn_fetch_sub_seq_cst(&idle->searching, 1u) == 1;
+    const int half = (int)(idle->nodes[node].workers / 2);
+    return pn_load_relaxed(&idle->nodes[node].searching) > (half ? half : 1);
 }
 
-/* A worker that searched is about to sleep. It must look at every queue after this, and at what
- * pn_idle_rise says before it looks for work again. */
-void pn_idle_lie_down(struct pn_idle *idle, unsigned worker);
+/* A worker that searched stops, and stays awake. True if it was its node's last: if there is more
+ * to do on its node, or anywhere and nobody searches, it is to ask for another. */
+static inline bool pn_idle_found(struct pn_idle *idle, unsigned node)
+{
+    return pn_fetch_sub_seq_cst(&idle->nodes[node].searching, 1) <= 1;
+}
+
+/* A worker that searched is about to sleep. True if it was its node's last: then it must look at
+ * every queue, and rise if there is something. */
+bool pn_idle_lie_down(struct pn_idle *idle, unsigned worker);
 
 /* It does not sleep any more; it searches. True if it rose by itself, false if it had been
  * picked. */

@@ -6,30 +6,37 @@
 #ifndef PN_LANE_H
 #define PN_LANE_H
 
-#include <pthread.h>
 #include <stdalign.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "atomic.h"
 
 struct pinion_task;
+struct pn_deque;
 
-/* count == length of the list head … tail; changed under the lock, read by anyone. A task in a lane
- * is linked by its next. Blocking, for as long as a link or two are written. */
+/* count >= length of the list head … tail, and equal when nobody has the lock; changed under it,
+ * read by anyone. A task in a lane is linked by its next. Blocking, for as long as some links are
+ * written. */
 struct pn_lane {
     alignas(PN_LINE_PAIR) _Atomic(size_t) count;
-    pthread_mutex_t lock;
+    _Atomic(uint32_t) lock;
     struct pinion_task *head, *tail;
 };
 
 void pn_lane_init(struct pn_lane *lane);
-void pn_lane_fini(struct pn_lane *lane);
 
 /* Adds at the end. Any thread. */
 void pn_lane_push(struct pn_lane *lane, struct pinion_task *task);
 
 /* Takes the oldest, NULL if there is none. Any thread; takes no lock if it is seen to be empty. */
 struct pinion_task *pn_lane_pop(struct pn_lane *lane);
+
+/* The same, and moves some of those that follow to the caller's own deque, which is empty: its fair
+ * share if `takers` take from the lane, few enough that one lock pays. Who looks at the lane before
+ * the deque misses none of them. */
+struct pinion_task *pn_lane_pop_share(struct pn_lane *lane, unsigned takers,
+                                      struct pn_deque *deque);
 
 /* How many there are, tombstones too; at once out of date. As pn_deque_count, for the same
  * reason. */

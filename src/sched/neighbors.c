@@ -2,6 +2,7 @@
 #include "neighbors.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include <pinion/plan.h>
@@ -74,13 +75,13 @@ static uint16_t distance_between(const struct pn_node_distances *distances,
                                  const struct pn_place *a, const struct pn_place *b)
 {
     const bool pinned = a->is_pinned && b->is_pinned;
+    if (a->node != b->node) /* also if one cache serves both */
+        return (uint16_t)(PN_OTHER_NODE + between_nodes(distances, a->node, b->node));
     if (pinned && a->core == b->core)
         return PN_SAME_CORE;
     if (pinned && a->llc == b->llc)
         return PN_SAME_LLC;
-    if (a->node == b->node)
-        return PN_SAME_NODE;
-    return (uint16_t)(PN_OTHER_NODE + between_nodes(distances, a->node, b->node));
+    return PN_SAME_NODE;
 }
 
 struct sortable {
@@ -114,6 +115,7 @@ struct pn_neighbors *pn_neighbors_make(const struct pn_node_distances *distances
         sorted[i].turn = (i + count - start % count) % count;
     }
     qsort(sorted, count, sizeof sorted[0], nearer_first);
+    neighbors->home = 0;
     neighbors->count = count;
     for (unsigned i = 0; i < count; i++)
         neighbors->entries[i] = sorted[i].entry;
@@ -139,10 +141,18 @@ struct pn_neighbor_walk pn_neighbor_walk(const struct pn_neighbors *neighbors, u
     return walk;
 }
 
-bool pn_neighbor_next(struct pn_neighbor_walk *walk, unsigned workers, unsigned *worker)
+unsigned pn_neighbor_distance(const struct pn_neighbor_walk *walk)
 {
     const struct pn_neighbors *neighbors = walk->neighbors;
-    while (walk->group_begin < neighbors->count) {
+    return walk->group_begin < neighbors->count ? neighbors->entries[walk->group_begin].distance
+                                                : UINT_MAX;
+}
+
+bool pn_neighbor_next(struct pn_neighbor_walk *walk, unsigned workers, unsigned farthest,
+                      unsigned *worker)
+{
+    const struct pn_neighbors *neighbors = walk->neighbors;
+    while (pn_neighbor_distance(walk) <= farthest) {
         const unsigned size = walk->group_end - walk->group_begin;
         const unsigned turned = walk->group_begin + (walk->entry + walk->skip % size) % size;
         const uint64_t index =

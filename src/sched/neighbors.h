@@ -23,6 +23,7 @@ struct pn_place {
 };
 
 enum pn_distance { PN_SAME_CORE, PN_SAME_LLC, PN_SAME_NODE, PN_OTHER_NODE };
+#define PN_FARTHEST UINT16_MAX
 
 struct pn_neighbor {
     uint32_t place;
@@ -30,6 +31,7 @@ struct pn_neighbor {
 };
 
 struct pn_neighbors {
+    unsigned home;  /* the number that whoever keeps it gives the node that it is seen from */
     unsigned count; /* places */
     struct pn_neighbor entries[];
 };
@@ -49,8 +51,8 @@ int pn_node_distances_init(struct pn_node_distances *distances,
 void pn_node_distances_fini(struct pn_node_distances *distances);
 
 /* All places, nearest to `from` first, those equally near in the order of their numbers from
- * `start` on, so that workers do not all begin with the same one. NULL when out of memory; free()
- * it. */
+ * `start` on, so that workers do not all begin with the same one. home is 0. NULL when out of
+ * memory; free() it. */
 struct pn_neighbors *pn_neighbors_make(const struct pn_node_distances *distances,
                                const struct pn_place *places, unsigned count,
                                const struct pn_place *from, unsigned start);
@@ -62,7 +64,12 @@ struct pn_neighbor_walk {
 };
 struct pn_neighbor_walk pn_neighbor_walk(const struct pn_neighbors *neighbors, unsigned skip);
 
-/* The next worker of `workers`; false at the end. */
-bool pn_neighbor_next(struct pn_neighbor_walk *walk, unsigned workers, unsigned *worker);
+/* How far the next place is; UINT_MAX at the end. */
+unsigned pn_neighbor_distance(const struct pn_neighbor_walk *walk);
+
+/* The next worker of `workers`; false at the end, or if the next place is farther than said, where
+ * the walk may go on later. */
+bool pn_neighbor_next(struct pn_neighbor_walk *walk, unsigned workers, unsigned farthest,
+                      unsigned *worker);
 
 #endif

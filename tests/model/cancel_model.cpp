@@ -11,6 +11,7 @@
 
 #include "futex.h"
 
+#include "spin.c"
 #include "waiter.c"
 #include "cancel.c"
 

@@ -3,12 +3,15 @@
  * The set of sleepers, with the deque that who queues writes and who sleeps looks at: when all have
  * done their steps, no task is left in a queue while every worker sleeps unpicked.
  *
- * All executions with up to 4 preemptions of one who queues a task and one worker, up to 3
- * where it queues two; and random ones, with fixed seeds, of one and two workers.
+ * All executions with up to 4 preemptions of one who queues a task and one worker, on its node or
+ * another, up to 3 where it queues two; and random ones, with fixed seeds, of one and two workers,
+ * on one node or two; and of two that find a task on two nodes and stay busy, while a third sleeps.
  */
 #include "model.h"
 
 #include "futex.h"
+
+#define aligned_alloc(alignment, bytes) malloc(bytes)
 
 #include "lock.c"
 /* A try that fails is repeated by who wants to steal; here it waits instead. */
@@ -23,46 +26,76 @@ struct pinion_task {
     int unused;
 };
 
-/* In their order. */
+/* Those of the home node in their order, then the others. */
+static const unsigned *node_of_worker;
+
 struct pn_neighbor_walk pn_neighbor_walk(const struct pn_neighbors *neighbors, unsigned skip)
 {
     struct pn_neighbor_walk walk = {neighbors, 0, 0, skip, 0, 0};
     return walk;
 }
 
-bool pn_neighbor_next(struct pn_neighbor_walk *walk, unsigned workers, unsigned *worker)
+bool pn_neighbor_next(struct pn_neighbor_walk *walk, unsigned workers, unsigned farthest,
+                      unsigned *worker)
 {
-    *worker = walk->entry;
-    return walk->entry++ < workers;
+    for (; walk->entry < 2 * workers; walk->entry++) {
+        const bool is_far = walk->entry >= workers;
+        *worker = walk->entry % workers;
+        if (is_far && farthest < PN_OTHER_NODE)
+            return false;
+        if ((node_of_worker[*worker] != walk->neighbors->home) == is_far) {
+            walk->entry++;
+            return true;
+        }
+    }
+    return false;
 }
 
-/* Thread 0 queues `tasks` tasks and asks for a worker after each; the others are workers that
- * search, sleep, and are awake again when they were picked. */
-template <typename T, int workers, int tasks> struct idle_model : model<T, 1 + workers> {
+static const unsigned near[] = {0, 0}, far[] = {1}, both[] = {0, 1}, others[] = {1, 2, 1};
+
+/* What a worker does that found a task. */
+enum after { SEARCHES_ON, STAYS_BUSY };
+
+/* Thread 0 is on node 0, queues `tasks` tasks and asks for a worker after each; the others are
+ * workers that search, sleep, and are awake again when they were picked. The last `asleep` of them
+ * sleep from the start, and have no thread. */
+template <typename T, const unsigned *nodes, int workers, int tasks, after then = SEARCHES_ON,
+          int asleep = 0>
+struct idle_model : model<T, 1 + workers - asleep> {
     struct pn_deque deque;
     struct pn_idle idle;
     struct pinion_task task[tasks];
-    _Atomic(uint32_t) taken;
+    _Atomic(uint32_t) taken, busy;
+
+    int pick(unsigned home)
+    {
+        const struct pn_neighbors neighbors = {home, 0};
+        return pn_idle_pick(&idle, &neighbors);
+    }
 
     void begin()
     {
+        node_of_worker = nodes;
         MUST(pn_deque_init(&deque, 2) == 0);
-        MUST(pn_idle_init(&idle, workers) == 0);
+        MUST(pn_idle_init(&idle, workers, nodes, workers, 3) == 0);
         pn_store_relaxed(&taken, 0u);
+        pn_store_relaxed(&busy, 0u);
         for (int i = 0; i < workers; i++)
-            pn_idle_search(&idle);
+            pn_idle_search(&idle, nodes[i]);
+        for (int i = workers - asleep; i < workers; i++)
+            (void)pn_idle_lie_down(&idle, (unsigned)i);
     }
 
     void queue()
     {
         for (int i = 0; i < tasks; i++) {
             MUST(pn_deque_push(&deque, &task[i], true));
-            (void)pn_idle_pick(&idle, NULL);
+            (void)pick(0);
         }
     }
 
     /* What a searcher does with a task that it finds. */
-    bool find()
+    bool find(unsigned worker)
     {
         bool lost = true;
         pinion_task *stolen = NULL;
@@ -74,21 +107,25 @@ template <typename T, int workers, int tasks> struct idle_model : model<T, 1 + w
         }
         if (!stolen)
             return false;
-        if (pn_idle_found(&idle))
-            (void)pn_idle_pick(&idle, NULL);
+        if (pn_idle_found(&idle, nodes[worker]) &&
+            (nodes[worker] == 0 || !pn_idle_is_searched(&idle)) && pn_deque_count(&deque))
+            (void)pick(nodes[worker]);
         pn_fetch_add_relaxed(&taken, 1u);
-        pn_idle_search(&idle);
+        if (then == SEARCHES_ON)
+            pn_idle_search(&idle, nodes[worker]);
+        else
+            pn_fetch_add_relaxed(&busy, 1u);
         return true;
     }
 
-    /* Until it sleeps. */
+    /* Until it sleeps, or is busy. */
     void search(unsigned worker)
     {
         for (;;) {
-            while (find())
-                continue;
-            pn_idle_lie_down(&idle, worker);
-            if (pn_deque_count(&deque) == 0)
+            while (find(worker))
+                if (then == STAYS_BUSY)
+                    return;
+            if (!pn_idle_lie_down(&idle, worker) || pn_deque_count(&deque) == 0)
                 return;
             (void)pn_idle_rise(&idle, worker); /* or it was picked */
         }
@@ -105,12 +142,16 @@ template <typename T, int workers, int tasks> struct idle_model : model<T, 1 + w
     /* Who is awake searches, or was picked after it had looked, and would search now. */
     void end()
     {
-        unsigned awake = 0;
+        unsigned awake = 0, searching = 0, sleeping = 0;
         for (int i = 0; i < workers; i++)
             awake += !(pn_load_relaxed(&idle.bits[0]) & bit_of((unsigned)i));
-        MUST(pn_deque_count(&deque) == 0 || awake > 0);
-        MUST(pn_load_relaxed(&idle.searching) == awake);
-        MUST(pn_load_relaxed(&idle.sleeping) == workers - awake);
+        for (int i = 0; i < 3; i++) {
+            searching += pn_load_relaxed(&idle.nodes[i].searching);
+            sleeping += pn_load_relaxed(&idle.nodes[i].sleeping);
+        }
+        MUST(pn_deque_count(&deque) == 0 || sleeping == 0 || searching > 0);
+        MUST(searching + pn_load_relaxed(&busy) == awake);
+        MUST(sleeping == workers - awake);
         MUST(pn_load_relaxed(&taken) + pn_deque_count(&deque) == tasks);
         pn_idle_fini(&idle);
         while (pn_deque_pop(&deque))
@@ -119,16 +160,22 @@ template <typename T, int workers, int tasks> struct idle_model : model<T, 1 + w
     }
 };
 
-struct one_worker : idle_model<one_worker, 1, 1> {};
-struct two_tasks : idle_model<two_tasks, 1, 2> {};
-struct two_workers : idle_model<two_workers, 2, 2> {};
+struct one_worker : idle_model<one_worker, near, 1, 1> {};
+struct one_far : idle_model<one_far, far, 1, 1> {};
+struct two_tasks : idle_model<two_tasks, near, 1, 2> {};
+struct two_workers : idle_model<two_workers, near, 2, 2> {};
+struct two_nodes : idle_model<two_nodes, both, 2, 2> {};
+struct two_busy : idle_model<two_busy, others, 3, 3, STAYS_BUSY, 1> {};
 
 static bool run()
 {
     return model_all<one_worker>(4) &&
+           model_all<one_far>(4) &&
            model_all<two_tasks>(3) &&
            model_random<two_tasks>(100000) &&
-           model_random<two_workers>(100000);
+           model_random<two_workers>(100000) &&
+           model_random<two_nodes>(100000) &&
+           model_random<two_busy>(100000);
 }
 
 int main(int count, char **arguments) { return model_main(count, arguments, run); }

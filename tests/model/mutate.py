@@ -86,8 +86,6 @@ BEHIND = ('who reads it has read searching first, as 0: from the change in lie_d
           'that goes on with its release sequence, so it sees what came before that')
 LATE = ('a count that is seen late, and so too high, is a look in vain; a worker that rose or was '
         'picked looks at every queue again, after it next lay down')
-NO_LOOK = ('who finds a task asks for a worker without a look at the queues, and before that one '
-           'sleeps it looks at them after lie_down')
 
 PLAIN = ('the model does not watch the plain fields of a waiter, which are what it is for')
 CLAIMED = ('equivalent: one of take and claim wins by the order of the changes alone; the content '
@@ -162,13 +160,12 @@ SURVIVORS = {
     ('mutex.c', 'pinion_mutex_unlock', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('remote.h', 'pn_remote_push', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('idle.c', 'take_bit', 'pn_', '*'): BEHIND,
-    ('idle.c', 'pn_idle_pick', 'pn_load_seq_cst(&idle->sleeping)', '*'): BEHIND,
+    ('idle.c', 'pn_idle_pick', 'pn_load_seq_cst(&home->sleeping)', '*'): BEHIND,
+    ('idle.c', 'pn_idle_pick', 'pn_load_seq_cst(&idle->nodes[i].sleeping)', '*'): BEHIND,
     ('idle.c', 'pn_idle_lie_down', 'pn_fetch_or_seq_cst(', '*'): BEHIND,
     ('idle.c', 'pn_idle_lie_down', 'pn_fetch_add_seq_cst(', '*'): BEHIND,
-    ('idle.c', 'pn_idle_pick', 'pn_fetch_', '*'): LATE,
-    ('idle.c', 'pn_idle_rise', 'pn_fetch_', '*'): LATE,
+    ('idle.c', 'rouse', 'pn_fetch_', '*'): LATE,
     ('idle.h', 'pn_idle_search', 'pn_fetch_add_seq_cst(', '*'): LATE,
-    ('idle.h', 'pn_idle_found', 'pn_fetch_sub_seq_cst(', '*'): NO_LOOK,
 }
 
 WEAKER = {

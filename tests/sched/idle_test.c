@@ -19,6 +19,7 @@ static struct pn_neighbors *in_a_row(unsigned count, bool is_backwards)
     struct pn_neighbors *neighbors =
         malloc(sizeof *neighbors + count * sizeof neighbors->entries[0]);
     assert_non_null(neighbors);
+    neighbors->home = 0;
     neighbors->count = count;
     for (unsigned i = 0; i < count; i++)
         neighbors->entries[i] = (struct pn_neighbor){.place = is_backwards ? count - 1 - i : i,
@@ -26,11 +27,14 @@ static struct pn_neighbors *in_a_row(unsigned count, bool is_backwards)
     return neighbors;
 }
 
+/* All places on node 0. */
+static const unsigned one_node[256];
+
 static void sleep_all(struct pn_idle *idle, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        pn_idle_search(idle);
-        pn_idle_lie_down(idle, i);
+        pn_idle_search(idle, 0);
+        assert_true(pn_idle_lie_down(idle, i)); /* the only one that searched */
     }
 }
 
@@ -39,7 +43,7 @@ static void nobody_is_asleep_at_first(void **state)
     struct pn_idle idle;
     struct pn_neighbors *neighbors = in_a_row(4, false);
     (void)state;
-    assert_int_equal(pn_idle_init(&idle, 4), 0);
+    assert_int_equal(pn_idle_init(&idle, 4, one_node, 4, 1), 0);
     assert_false(pn_idle_is_hungry(&idle));
     assert_int_equal(pn_idle_pick(&idle, neighbors), PN_IDLE_NONE_ASLEEP);
     pn_idle_fini(&idle);
@@ -53,11 +57,11 @@ static void the_nearest_sleeper_is_picked_first(void **state)
         for (int is_backwards = 0; is_backwards < 2; is_backwards++) {
             struct pn_idle idle;
             struct pn_neighbors *neighbors = in_a_row(count, is_backwards);
-            assert_int_equal(pn_idle_init(&idle, count), 0);
+            assert_int_equal(pn_idle_init(&idle, count, one_node, count, 1), 0);
             sleep_all(&idle, count);
             for (unsigned i = 0; i < count; i++) {
                 assert_int_equal(pn_idle_pick(&idle, neighbors), is_backwards ? count - 1 - i : i);
-                assert_true(pn_idle_found(&idle)); /* it was counted, as the only searcher */
+                assert_true(pn_idle_found(&idle, 0)); /* it was counted, as the only searcher */
             }
             assert_int_equal(pn_idle_pick(&idle, neighbors), PN_IDLE_NONE_ASLEEP);
             assert_false(pn_idle_is_hungry(&idle));
@@ -72,14 +76,14 @@ static void none_is_picked_while_someone_searches(void **state)
     struct pn_idle idle;
     struct pn_neighbors *neighbors = in_a_row(3, false);
     (void)state;
-    assert_int_equal(pn_idle_init(&idle, 3), 0);
+    assert_int_equal(pn_idle_init(&idle, 3, one_node, 3, 1), 0);
     sleep_all(&idle, 2);
-    pn_idle_search(&idle); /* worker 2 */
+    pn_idle_search(&idle, 0); /* worker 2 */
     assert_int_equal(pn_idle_pick(&idle, neighbors), PN_IDLE_NONE_NEEDED);
-    assert_true(pn_idle_found(&idle)); /* the last one: it asks for the next */
+    assert_true(pn_idle_found(&idle, 0)); /* the last one: it asks for the next */
     assert_int_equal(pn_idle_pick(&idle, neighbors), 0);
     assert_int_equal(pn_idle_pick(&idle, neighbors), PN_IDLE_NONE_NEEDED);
-    assert_true(pn_idle_found(&idle));
+    assert_true(pn_idle_found(&idle, 0));
     pn_idle_fini(&idle);
     free(neighbors);
 }
@@ -88,12 +92,12 @@ static void only_the_last_searcher_that_finds_is_told_so(void **state)
 {
     struct pn_idle idle;
     (void)state;
-    assert_int_equal(pn_idle_init(&idle, 3), 0);
+    assert_int_equal(pn_idle_init(&idle, 3, one_node, 3, 1), 0);
     for (int i = 0; i < 3; i++)
-        pn_idle_search(&idle);
-    assert_false(pn_idle_found(&idle));
-    assert_false(pn_idle_found(&idle));
-    assert_true(pn_idle_found(&idle));
+        pn_idle_search(&idle, 0);
+    assert_false(pn_idle_found(&idle, 0));
+    assert_false(pn_idle_found(&idle, 0));
+    assert_true(pn_idle_found(&idle, 0));
     pn_idle_fini(&idle);
 }
 
@@ -102,16 +106,16 @@ static void who_rises_by_itself_is_told_from_who_was_picked(void **state)
     struct pn_idle idle;
     struct pn_neighbors *neighbors = in_a_row(2, false);
     (void)state;
-    assert_int_equal(pn_idle_init(&idle, 2), 0);
+    assert_int_equal(pn_idle_init(&idle, 2, one_node, 2, 1), 0);
     sleep_all(&idle, 2);
     assert_true(pn_idle_is_hungry(&idle));
     assert_true(pn_idle_rise(&idle, 0));
-    assert_int_equal(pn_load_relaxed(&idle.searching), 1);
-    assert_true(pn_idle_found(&idle));
+    assert_int_equal(pn_load_relaxed(&idle.nodes[0].searching), 1);
+    assert_true(pn_idle_found(&idle, 0));
     assert_int_equal(pn_idle_pick(&idle, neighbors), 1);
     assert_false(pn_idle_rise(&idle, 1));
-    assert_int_equal(pn_load_relaxed(&idle.searching), 1); /* counted by who picked it */
-    assert_int_equal(pn_load_relaxed(&idle.sleeping), 0);
+    assert_int_equal(pn_load_relaxed(&idle.nodes[0].searching), 1); /* counted by who picked it */
+    assert_int_equal(pn_load_relaxed(&idle.nodes[0].sleeping), 0);
     pn_idle_fini(&idle);
     free(neighbors);
 }
@@ -123,11 +127,11 @@ static void workers_beyond_the_places_share_them(void **state)
     struct pn_neighbors *neighbors = in_a_row(3, true);
     static const int order[] = {2, 5, 1, 4, 0, 3, 6};
     (void)state;
-    assert_int_equal(pn_idle_init(&idle, 7), 0);
+    assert_int_equal(pn_idle_init(&idle, 7, one_node, 3, 1), 0);
     sleep_all(&idle, 7);
     for (int i = 0; i < 7; i++) {
         assert_int_equal(pn_idle_pick(&idle, neighbors), order[i]);
-        assert_true(pn_idle_found(&idle));
+        assert_true(pn_idle_found(&idle, 0));
     }
     pn_idle_fini(&idle);
     free(neighbors);
@@ -170,21 +174,21 @@ static bool take_one(void)
 static void *work(void *argument)
 {
     const unsigned self = (unsigned)(uintptr_t)argument;
-    pn_idle_search(&set.idle);
+    pn_idle_search(&set.idle, 0);
     for (;;) {
         if (take_one()) {
-            if (pn_idle_found(&set.idle) && pn_load_seq_cst(&set.queued))
+            if (pn_idle_found(&set.idle, 0) && pn_load_seq_cst(&set.queued))
                 wake_one();
             pn_fetch_add_relaxed(&set.done, 1);
             while (take_one())
                 pn_fetch_add_relaxed(&set.done, 1);
-            pn_idle_search(&set.idle);
+            pn_idle_search(&set.idle, 0);
             continue;
         }
         if (pn_load_seq_cst(&set.is_over))
             return NULL;
-        pn_idle_lie_down(&set.idle, self);
-        if (!pn_load_seq_cst(&set.queued) && !pn_load_seq_cst(&set.is_over))
+        const bool must_look = pn_idle_lie_down(&set.idle, self);
+        if ((!must_look || !pn_load_seq_cst(&set.queued)) && !pn_load_seq_cst(&set.is_over))
             while (!pn_load_acquire(&set.signal[self]))
                 (void)pn_futex_wait(&set.signal[self], 0, INT64_MAX);
         pn_store_relaxed(&set.signal[self], 0u);
@@ -223,7 +227,7 @@ static void no_wake_up_is_lost(void **state)
 {
     pthread_t workers[WORKERS], producers[PRODUCERS];
     (void)state;
-    assert_int_equal(pn_idle_init(&set.idle, WORKERS), 0);
+    assert_int_equal(pn_idle_init(&set.idle, WORKERS, one_node, WORKERS, 1), 0);
     set.neighbors = in_a_row(WORKERS, false);
     for (uintptr_t i = 0; i < WORKERS; i++)
         start_thread(&workers[i], work, (void *)i);
@@ -241,8 +245,8 @@ static void no_wake_up_is_lost(void **state)
     }
     for (unsigned i = 0; i < WORKERS; i++)
         join_thread(workers[i]);
-    assert_int_equal(pn_load_relaxed(&set.idle.sleeping), 0);
-    assert_int_equal(pn_load_relaxed(&set.idle.searching), WORKERS);
+    assert_int_equal(pn_load_relaxed(&set.idle.nodes[0].sleeping), 0);
+    assert_int_equal(pn_load_relaxed(&set.idle.nodes[0].searching), WORKERS);
     pn_idle_fini(&set.idle);
     free(set.neighbors);
 }
@@ -252,7 +256,7 @@ static void one_item_wakes_one_worker(void **state)
 {
     pthread_t workers[WORKERS];
     (void)state;
-    assert_int_equal(pn_idle_init(&set.idle, WORKERS), 0);
+    assert_int_equal(pn_idle_init(&set.idle, WORKERS, one_node, WORKERS, 1), 0);
     set.neighbors = in_a_row(WORKERS, false);
     pn_store_relaxed(&set.done, 0);
     pn_store_relaxed(&set.woken, 0);

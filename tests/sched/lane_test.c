@@ -6,6 +6,7 @@
 
 #include <sched.h>
 
+#include "deque.h"
 #include "lane.h"
 #include "task.h"
 
@@ -28,7 +29,6 @@ static void what_came_first_goes_first(void **state)
         }
         assert_null(pn_lane_pop(&lane));
     }
-    pn_lane_fini(&lane);
 }
 
 static void pushes_and_pops_may_alternate(void **state)
@@ -43,7 +43,69 @@ static void pushes_and_pops_may_alternate(void **state)
     assert_ptr_equal(pn_lane_pop(&lane), &tasks[1]);
     assert_ptr_equal(pn_lane_pop(&lane), &tasks[0]);
     assert_null(pn_lane_pop(&lane));
-    pn_lane_fini(&lane);
+}
+
+/* ---- shares ---- */
+
+static struct pinion_task many[100];
+
+/* The next task of a sequence is younger than the last; each is seen once. */
+static bool note(const struct pinion_task *task, const struct pinion_task **last, bool *seen)
+{
+    if (!task)
+        return false;
+    assert_true(*last < task);
+    assert_false(seen[task - many]);
+    *last = task;
+    return seen[task - many] = true;
+}
+
+/* Takes a share of `count` tasks for one of `takers`, into a deque that has room for so many. How
+ * many left the lane. */
+static size_t share_of(size_t count, unsigned takers, size_t room)
+{
+    struct pn_lane lane;
+    struct pn_deque deque;
+    bool seen[100] = {false};
+    pn_lane_init(&lane);
+    assert_int_equal(pn_deque_init(&deque, room), 0);
+    for (size_t i = 0; i < count; i++)
+        pn_lane_push(&lane, &many[i]);
+    assert_ptr_equal(pn_lane_pop_share(&lane, takers, &deque), count ? &many[0] : NULL);
+    const size_t taken = pn_deque_count(&deque) + (count ? 1 : 0);
+    assert_int_equal(pn_lane_count(&lane), count - taken);
+    /* The oldest first, for its owner too. */
+    size_t rest = 0;
+    for (const struct pinion_task *last = &many[0]; note(pn_deque_pop(&deque), &last, seen);)
+        rest++;
+    for (const struct pinion_task *last = &many[0]; note(pn_lane_pop(&lane), &last, seen);)
+        rest++;
+    assert_int_equal(rest, count ? count - 1 : 0);
+    pn_lane_push(&lane, &many[0]); /* its end is where it was */
+    assert_ptr_equal(pn_lane_pop(&lane), &many[0]);
+    pn_deque_fini(&deque);
+    return taken;
+}
+
+static void a_share_is_fair_and_bounded(void **state)
+{
+    (void)state;
+    assert_int_equal(share_of(0, 4, 64), 0);
+    assert_int_equal(share_of(1, 4, 64), 1);
+    assert_int_equal(share_of(3, 4, 64), 1);
+    assert_int_equal(share_of(4, 4, 64), 2);
+    assert_int_equal(share_of(40, 4, 64), 11);
+    assert_int_equal(share_of(2, 1, 64), 2);
+    assert_int_equal(share_of(100, 1, 64), 16);
+}
+
+static void what_the_deque_has_no_room_for_stays_in_the_lane(void **state)
+{
+    (void)state;
+    assert_int_equal(share_of(40, 4, 4), 5);
+    assert_int_equal(share_of(10, 1, 4), 5);
+    assert_int_equal(share_of(10, 1, 1), 2);
+    assert_int_equal(share_of(2, 1, 1), 2);
 }
 
 #define PUSHERS 3
@@ -120,7 +182,6 @@ static void stress(unsigned poppers)
             assert_int_equal(pn_load_relaxed(&pushers[i].items[j].takes), 1);
         test_free(pushers[i].items);
     }
-    pn_lane_fini(&shared);
 }
 
 static void many_push_and_one_pops(void **state)
@@ -140,6 +201,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_came_first_goes_first),
         cmocka_unit_test(pushes_and_pops_may_alternate),
+        cmocka_unit_test(a_share_is_fair_and_bounded),
+        cmocka_unit_test(what_the_deque_has_no_room_for_stays_in_the_lane),
         cmocka_unit_test(many_push_and_one_pops),
         cmocka_unit_test(many_push_and_many_pop),
     };

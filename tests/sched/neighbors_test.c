@@ -62,13 +62,11 @@ static struct pn_neighbors *neighbors_of(const struct machine *machine, unsigned
 static unsigned apart(const struct machine *machine, unsigned a, unsigned b)
 {
     const struct pn_place *x = &machine->places[a], *y = &machine->places[b];
+    if (x->node != y->node)
+        return PN_OTHER_NODE + pinion_topology_distance(machine->topology, x->node, y->node);
     if (x->is_pinned && y->is_pinned && x->core == y->core)
         return PN_SAME_CORE;
-    if (x->is_pinned && y->is_pinned && x->llc == y->llc)
-        return PN_SAME_LLC;
-    if (x->node == y->node)
-        return PN_SAME_NODE;
-    return PN_OTHER_NODE + pinion_topology_distance(machine->topology, x->node, y->node);
+    return x->is_pinned && y->is_pinned && x->llc == y->llc ? PN_SAME_LLC : PN_SAME_NODE;
 }
 
 static const char *const machines[] = {
@@ -159,7 +157,7 @@ static void walk_visits_each_once(const struct machine *machine,
     assert_non_null(seen);
     struct pn_neighbor_walk walk = pn_neighbor_walk(neighbors, skip);
     unsigned visited = 0, last = 0;
-    for (unsigned worker; pn_neighbor_next(&walk, workers, &worker); visited++) {
+    for (unsigned worker; pn_neighbor_next(&walk, workers, PN_FARTHEST, &worker); visited++) {
         assert_true(worker < workers);
         assert_false(seen[worker]);
         seen[worker] = true;
@@ -172,7 +170,7 @@ static void walk_visits_each_once(const struct machine *machine,
     }
     assert_int_equal(visited, workers);
     unsigned unused;
-    assert_false(pn_neighbor_next(&walk, workers, &unused));
+    assert_false(pn_neighbor_next(&walk, workers, PN_FARTHEST, &unused));
     free(seen);
 }
 
@@ -209,9 +207,9 @@ static void chance_turns_those_equally_near_only(void **state)
     for (unsigned skip = 0; skip < 60; skip++) {
         struct pn_neighbor_walk walk = pn_neighbor_walk(neighbors, skip);
         unsigned worker;
-        assert_true(pn_neighbor_next(&walk, machine.count, &worker));
+        assert_true(pn_neighbor_next(&walk, machine.count, PN_FARTHEST, &worker));
         assert_int_equal(worker, 0);
-        assert_true(pn_neighbor_next(&walk, machine.count, &worker));
+        assert_true(pn_neighbor_next(&walk, machine.count, PN_FARTHEST, &worker));
         first[worker]++;
     }
     for (unsigned i = 1; i < machine.count; i++)
@@ -226,7 +224,7 @@ static void a_walk_without_places_ends_at_once(void **state)
     struct pn_neighbor_walk walk = pn_neighbor_walk(&none, 5);
     unsigned worker;
     (void)state;
-    assert_false(pn_neighbor_next(&walk, 4, &worker));
+    assert_false(pn_neighbor_next(&walk, 4, PN_FARTHEST, &worker));
 }
 
 static void seats_that_are_not_pinned_are_as_far_as_their_nodes(void **state)
