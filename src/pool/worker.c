@@ -279,9 +279,7 @@ static void float_over(struct pn_worker *worker, const struct pn_pool_node *node
 static bool run_reserved(struct pn_worker *worker, const struct pn_command *command)
 {
     struct pinion_task *task = command->task;
-    /* All that comes from other cores, and will be written, at once. */
-    pn_prefetch_write(task + 1);
-    pn_prefetch_write(&worker->pool->lock);
+    pn_prefetch_write(&worker->pool->lock); /* for the end: it comes while the task's lines do */
     float_over(worker, command->node);
     pn_count(&worker->counters.tasks, 1);
     pn_task_run_at(task, worker, pn_deque_bottom(&worker->deque));
