@@ -27,7 +27,7 @@
 #include "rounds.h"
 #include "spawn_calls.h"
 
-#define ROUNDS 9
+#define ROUNDS 7
 #define BATCH  64
 
 static const char about[] =
