@@ -127,7 +127,8 @@ static void draw_bar(FILE *file, const struct bar *bar, const struct rounds_row 
                       BAR_LEFT + BAR_WIDTH - 26, y);
     (void)fprintf(file, "<text x=\"%.1f\" y=\"%d\">", BAR_LEFT + width + 8, y + 12);
     print_time(file, bar->ns);
-    (void)fprintf(file, "<tspan dx=\"10\" class=\"ratio\">%.3g ×</tspan></text>\n", bar->ns / unit);
+    (void)fprintf(file, "<tspan dx=\"10\" class=\"ratio\">%.*f ×</tspan></text>\n",
+                  bar->ns < 10 * unit ? 2 : 0, bar->ns / unit);
 }
 
 /* Returns the y below it. */

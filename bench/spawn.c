@@ -27,7 +27,7 @@
 #include "rounds.h"
 #include "spawn_calls.h"
 
-#define ROUNDS 9
+#define ROUNDS 7
 #define BATCH  64
 
 static const char about[] =
@@ -161,21 +161,21 @@ static void measure_bytes(struct rounds *rounds)
 static void add_rows(struct rounds *rounds, struct maker *makers, struct reference_pool *reference,
                      struct pinion_pool *const *pools)
 {
-    static const char *const names[] = {"pinion, in the caller (cpu_count 1)", "pinion, lazy",
+    static const char *const names[] = {"pinion, in the caller", "pinion, lazy",
                                         "pinion, queued (eager)"};
     struct rounds_row *peers[2], *row;
     (void)rounds_row(rounds, run_plain, NULL, "plain call");
     for (int many = 0; many < 2; many++, makers++) {
         *makers = (struct maker){.reference = reference, .batch = many ? BATCH : 1};
-        peers[many] = row = rounds_row(rounds, run_reference, makers, "mutex+condition, %s",
+        peers[many] = row = rounds_row(rounds, run_reference, makers, "%s: mutex+condition",
                                        many ? "64 at a time" : "one at a time");
         row->step = makers->batch;
     }
     for (int i = 0; i < 3; i++) {
         for (int many = 0; many < (i ? 2 : 1); many++, makers++) {
             *makers = (struct maker){.io = pinion_pool_io(pools[i]), .batch = many ? BATCH : 1};
-            row = rounds_row(rounds, run_pinion, makers, "%s, %s", names[i],
-                             many ? "64 at a time" : "one at a time");
+            row = rounds_row(rounds, run_pinion, makers, "%s: %s",
+                             many ? "64 at a time" : "one at a time", names[i]);
             row->step = makers->batch;
             row->peers[0] = peers[many];
         }

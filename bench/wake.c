@@ -78,7 +78,10 @@ static void add_fan(struct rounds *rounds, unsigned threads)
         &split,           &contest_tbb,    &contest_rayon, &contest_tokio,
         &contest_libgomp, &contest_libomp, &contest_go,    &contest_reference,
     };
-    static struct contender *const ours[] = {&contest_lazy, &contest_poll};
+    /* A process of its own: what looks for tasks here would be in the way of round trips. */
+    static struct contender poll = {
+        .name = "pinion, poll", .program = "bench-pinion", .arguments = {"poll"}};
+    static struct contender *const ours[] = {&contest_lazy, &poll};
     const struct contest contest = {.workload = "fan",
                                     .threads = threads,
                                     .size = steps_of(rounds->size == ROUNDS_SMALL ? 100 : 10000)};

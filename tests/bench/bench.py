@@ -15,7 +15,7 @@ NAME, PROGRAM = sys.argv[1], os.path.abspath(sys.argv[2])
 SHORT = ["--ms", "1", "--size", "small"]
 QUICK = ["--rounds", "3", *SHORT]
 # A row that has a peer, of each program.
-ROWS = {"spawn": "pinion, lazy, 64 at a time", "sync": "wake, unpinned: pinion, park",
+ROWS = {"spawn": "64 at a time: pinion, lazy", "sync": "wake, unpinned: pinion, park",
         "topology": "load this machine: pinion", "fork": "tree: pinion, lazy",
         "wake": "burst of 32 parallel: pinion, lazy", "loop": "loop: pinion, lazy",
         "alloc": "there and back: pinion's slab"}
