@@ -9,12 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Makes a free lock. is_spinning: nobody makes a system call for it, however long that takes. */
+void pn_lock_init(_Atomic(uint32_t) *lock, bool is_spinning);
+
 /* Takes the lock. Spins a little, then sleeps. Keeps errno. */
 void pn_lock(_Atomic(uint32_t) *lock);
-
-/* The same for who must make no system call: spins however long it takes. Both may be used on one
- * lock. */
-void pn_lock_spinning(_Atomic(uint32_t) *lock);
 
 /* Takes it if it is free. */
 bool pn_lock_try(_Atomic(uint32_t) *lock);

@@ -152,7 +152,7 @@ static void leave_all(void *unused)
         struct pinion_pool *pool = registered_locked(entry->pool_id);
         if (pool) {
             pn_worker_flush(entry->worker);
-            pn_pool_lock(pool, &pool->lock);
+            pn_lock(&pool->lock);
             entry->worker->has_thread = false;
             pn_unlock(&pool->lock);
         }

@@ -164,6 +164,7 @@ struct pn_worker *pn_worker_create(struct pinion_pool *pool, enum pn_role role, 
         errno = saved;
         return NULL;
     }
+    pn_lock_init(&worker->deque.lock, pool->idle_mode == PINION_IDLE_POLL);
     worker->scout = (struct pn_scout){
         .index = index,
         .deque = &worker->deque,
@@ -209,7 +210,7 @@ static bool add_node(struct pinion_pool *pool, unsigned node)
     struct pn_pool_node *added = &pool->nodes[pool->node_count++];
     memset(added, 0, sizeof *added);
     added->node = node;
-    pn_lane_init(&added->lane);
+    pn_lane_init(&added->lane, pool->idle_mode == PINION_IDLE_POLL);
     return true;
 }
 
@@ -351,6 +352,7 @@ static void fill_constants(struct pinion_pool *pool, const struct pinion_pool_op
     pn_store_relaxed(&pool->base_missing, pool->base_limit);
     pool->max_parallel = options->max_parallel;
     pool->idle_mode = idle_mode(options->idle, topology);
+    pn_lock_init(&pool->lock, pool->idle_mode == PINION_IDLE_POLL);
     pool->spin_ns = spin_ns(pool->idle_mode, options->spin_us);
     pool->retire_after = options->retire_after ? options->retire_after : RETIRE_NS;
     pool->stack_bytes = round_to_pages(options->stack_bytes);

@@ -60,8 +60,7 @@ struct pn_pool_node {
     struct pn_neighbors *neighbors;     /* base workers by their distance from this node */
     struct pn_cpu_mask *mask;   /* its allowed CPUs; NULL: threads are not pinned */
     struct pn_lane lane;
-    _Atomic(uint32_t) slab_lock;
-    struct pn_slab *slab; /* owned by who holds slab_lock */
+    struct pn_slab *slab; /* owned by who holds the lane's lock */
     alignas(PN_LINE_PAIR) struct pn_counters counters;
     _Atomic uint64_t injected, inlined;
 };
@@ -218,15 +217,6 @@ static inline struct pinion_pool *pn_pool_of(struct pinion_io *io)
 static inline bool pn_pool_is_lost(const struct pinion_pool *pool)
 {
     return pn_io_is_refused(&pool->io);
-}
-
-/* Takes a lock of the pool's that is held shortly. Who polls makes no system call for it. */
-static inline void pn_pool_lock(const struct pinion_pool *pool, _Atomic(uint32_t) *lock)
-{
-    if (pool->idle_mode == PINION_IDLE_POLL)
-        pn_lock_spinning(lock);
-    else
-        pn_lock(lock);
 }
 
 static inline unsigned pn_pool_capacity_locked(const struct pinion_pool *pool)

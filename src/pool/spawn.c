@@ -18,7 +18,7 @@
 #define ENOUGH_QUEUED 3
 
 /* An outside thread's limits: what it queues is all that the workers get. */
-#define ENOUGH_INJECTED 8 /* a worker */
+#define ENOUGH_INJECTED 64 /* a worker, which takes half of it at a time */
 #define LANE_LIMIT      65536
 
 static bool is_hungry(const struct pinion_pool *pool)
@@ -106,12 +106,14 @@ static bool push_own(struct pn_worker *worker, struct pinion_task *task)
 }
 
 /* After a push. What its maker will await may stay private while nobody is hungry: with `eager`,
- * where much is queued that the maker takes back. Else little is, and it is for others. */
+ * where much is queued that the maker takes back. Else little is, and it is for others; and who
+ * polls may not ask for it by force, which takes a system call. */
 static void offer(struct pn_worker *worker, const struct pn_spawn *spawn)
 {
     struct pinion_pool *pool = worker->pool;
     const bool is_wanted = is_hungry(pool) || pn_deque_is_requested(&worker->deque);
-    if (is_wanted || !pool->is_eager || spawn->group || spawn->kind == PN_DETACHED)
+    if (is_wanted || !pool->is_eager || spawn->group || spawn->kind == PN_DETACHED ||
+        pool->idle_mode == PINION_IDLE_POLL)
         pn_deque_publish(&worker->deque);
     if (is_wanted)
         pn_pool_wake(pool, worker->neighbors, &worker->counters);
@@ -155,12 +157,29 @@ static bool worker_queue(struct pn_worker *worker, const struct pn_spawn *spawn,
 
 /* ---- outside threads ---- */
 
-static struct pinion_task *outside_create(struct pinion_pool *pool, struct pn_pool_node *node,
-                                          const struct pn_spawn *spawn, uintptr_t state)
+/* Under the lane's lock, which keeps the node's slab and counters too. */
+static struct pinion_task *outside_create_locked(struct pn_pool_node *node,
+                                                 const struct pn_spawn *spawn, uintptr_t state)
 {
-    pn_pool_lock(pool, &node->slab_lock);
-    struct pinion_task *task = pn_task_create_quickly(spawn, state, node->slab, node->arena);
-    pn_unlock(&node->slab_lock);
+    return pn_task_create_quickly(spawn, state, node->slab, node->arena);
+}
+
+static struct pinion_task *inject(struct pn_pool_node *node, const struct pn_spawn *spawn)
+{
+    pn_lock(&node->lane.lock);
+    struct pinion_task *task =
+        outside_create_locked(node, spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
+    if (task && spawn->group) { /* it enters its group first, which takes the group's lock */
+        pn_unlock(&node->lane.lock);
+        pn_task_publish(task);
+        pn_lock(&node->lane.lock);
+    }
+    if (task) {
+        pn_lane_push_locked(&node->lane, task);
+        pn_count(&node->counters.queued, 1);
+        pn_count(&node->injected, 1);
+    }
+    pn_unlock(&node->lane.lock);
     return task;
 }
 
@@ -175,17 +194,13 @@ static bool outside_queue(struct pinion_pool *pool, const struct pn_spawn *spawn
     struct pinion_task *task = NULL;
     if (pool->base_limit && !(has_enough && !pool->is_eager) &&
         is_staffed(pool, node->neighbors->home))
-        task = outside_create(pool, node, spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
+        task = inject(node, spawn);
     if (!task) {
         if (!spawn->is_optional)
             pn_fetch_add_relaxed(&node->inlined, UINT64_C(1));
         return false;
     }
-    *queued = task;
-    pn_task_publish(task);
-    pn_fetch_add_relaxed(&node->counters.queued, UINT64_C(1));
-    pn_fetch_add_relaxed(&node->injected, UINT64_C(1));
-    pn_lane_push(&node->lane, task);
+    *queued = task; /* without a future the task may be gone, and nobody reads this */
     pn_pool_wake(pool, node->neighbors, &node->counters);
     return true;
 }
@@ -206,6 +221,15 @@ static bool pool_queue(struct pinion_io *io, const struct pn_spawn *spawn,
     return false;
 }
 
+static struct pinion_task *outside_create(struct pn_pool_node *node,
+                                          const struct pn_spawn *spawn, uintptr_t state)
+{
+    pn_lock(&node->lane.lock);
+    struct pinion_task *task = outside_create_locked(node, spawn, state);
+    pn_unlock(&node->lane.lock);
+    return task;
+}
+
 static int pool_spawn(struct pinion_io *io, const struct pn_spawn *spawn,
                       struct pinion_task **started)
 {
@@ -216,7 +240,7 @@ static int pool_spawn(struct pinion_io *io, const struct pn_spawn *spawn,
     /* Running from the start: it is never queued, and an await can't claim it. */
     struct pinion_task *task =
         worker ? pn_task_create_quickly(spawn, PN_TASK_RUNNING, worker->slab, node->arena)
-               : outside_create(pool, node, spawn, PN_TASK_RUNNING);
+               : outside_create(node, spawn, PN_TASK_RUNNING);
     if (!task)
         return pn_error(ENOMEM, "out of memory for a task of %zu + %zu bytes",
                         spawn->call->context_size, spawn->call->result_size);

@@ -27,7 +27,7 @@ static void each_worker(struct pinion_pool *pool, void (*visit)(struct pn_worker
 static void lock(struct pinion_pool *pool)
 {
     if (!pn_pool_is_lost(pool))
-        pn_pool_lock(pool, &pool->lock);
+        pn_lock(&pool->lock);
 }
 
 static void unlock(struct pinion_pool *pool)

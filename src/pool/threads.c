@@ -92,7 +92,7 @@ static void wake(struct pn_worker *idle) { pn_futex_wake(&idle->signal, 1); }
 static void hand_over(struct pn_worker *idle, const struct pn_command *command)
 {
     struct pinion_pool *pool = idle->pool;
-    pn_pool_lock(pool, &pool->lock);
+    pn_lock(&pool->lock);
     const bool sleeps = hand_over_locked(idle, command);
     pn_unlock(&pool->lock);
     if (sleeps)
@@ -120,7 +120,7 @@ static void *thread_main(void *argument)
     pn_modes_set(&pool->modes); /* it has those of its maker, whoever that was */
     while ((next = pn_worker_live(worker))) {
         if (membership.worker == worker) { /* else it left that slot to another thread before */
-            pn_pool_lock(pool, &pool->lock);
+            pn_lock(&pool->lock);
             vacate_locked(worker);
             pn_unlock(&pool->lock);
             pn_membership_move(&membership, next);
@@ -131,7 +131,7 @@ static void *thread_main(void *argument)
     pn_membership_leave();
     if (pn_pool_is_lost(pool)) /* a child that this thread's task forked ends with it */
         return NULL;
-    pn_pool_lock(pool, &pool->lock);
+    pn_lock(&pool->lock);
     vacate_locked(worker);
     if (!worker->is_retired) /* pn_pool_retire has uncounted it */
         pool->threads--;
@@ -176,7 +176,7 @@ static int create_handle(struct pinion_pool *pool, struct pn_thread *thread)
 static void reap(struct pinion_pool *pool)
 {
     for (;;) {
-        pn_pool_lock(pool, &pool->lock);
+        pn_lock(&pool->lock);
         /* In the end pn_pool_join does it, and a thread is joined once. */
         struct pn_thread *thread = pn_load_relaxed(&pool->ending) ? NULL : pool->ended;
         if (thread)
@@ -201,12 +201,12 @@ static int start_thread(struct pn_worker *worker)
         return -ENOMEM;
     }
     thread->first = worker;
-    pn_pool_lock(pool, &pool->lock);
+    pn_lock(&pool->lock);
     thread_link_locked(&pool->alive, thread);
     pn_unlock(&pool->lock);
     const int error = create_handle(pool, thread);
     if (error) {
-        pn_pool_lock(pool, &pool->lock);
+        pn_lock(&pool->lock);
         thread_unlink_locked(thread);
         pn_unlock(&pool->lock);
         free(thread);
@@ -283,7 +283,7 @@ static bool seat(struct pn_worker *slot)
 {
     struct pinion_pool *pool = slot->pool;
     struct pn_worker *idle;
-    pn_pool_lock(pool, &pool->lock);
+    pn_lock(&pool->lock);
     bool is_well = seat_locked(slot, &idle);
     pn_unlock(&pool->lock);
     if (!is_well)
@@ -293,7 +293,7 @@ static bool seat(struct pn_worker *slot)
         return true;
     }
     is_well = start_thread(slot) == 0;
-    pn_pool_lock(pool, &pool->lock);
+    pn_lock(&pool->lock);
     end_start_locked(pool, is_well);
     if (!is_well)
         unseat_locked(slot);
@@ -370,7 +370,7 @@ static bool add_reserve_slot_locked(struct pinion_pool *pool, const struct pn_po
     workers[offset] = slot;
     pn_store_release(&pool->reserve_count, index + 1);
     pn_scheduler_add_reserve(&pool->scheduler, &slot->scout);
-    pn_pool_lock(pool, &pool->lock);
+    pn_lock(&pool->lock);
     push_locked(&pool->free_reserves, slot);
     pn_unlock(&pool->lock);
     return true;
@@ -418,7 +418,7 @@ static enum refusal reserve(struct pinion_pool *pool, const struct pn_pool_node 
                             const struct pn_command *command, struct reservation *reservation)
 {
     for (;;) {
-        pn_pool_lock(pool, &pool->lock);
+        pn_lock(&pool->lock);
         const enum refusal refusal = reserve_locked(pool, node, command, reservation);
         pn_unlock(&pool->lock);
         if (refusal != NO_SLOT)
@@ -447,7 +447,7 @@ static int start_reserve(struct pn_worker *slot, const struct pn_command *comman
     slot->command = *command;
     pn_store_relaxed(&slot->signal, PN_SIGNAL_SIGNALED); /* published by the thread's creation */
     const int error = start_thread(slot);
-    pn_pool_lock(pool, &pool->lock);
+    pn_lock(&pool->lock);
     end_start_locked(pool, !error);
     if (error) {
         pn_store_relaxed(&slot->signal, PN_SIGNAL_CALM);
@@ -486,7 +486,7 @@ static void stay(struct pn_worker *base, struct pn_worker *reserve)
     pn_membership_move_own(base);
     base->is_loose = reserve->is_loose;
     reserve->is_loose = false;
-    pn_pool_lock(pool, &pool->lock);
+    pn_lock(&pool->lock);
     end_start_locked(pool, false);
     pool->parallel_count--;
     vacate_locked(reserve);
@@ -517,7 +517,7 @@ struct pn_worker *pn_pool_stand_in(struct pn_worker *base)
         stay(base, reservation.slot);
         return NULL;
     }
-    pn_pool_lock(pool, &pool->lock);
+    pn_lock(&pool->lock);
     end_start_locked(pool, true);
     pn_unlock(&pool->lock);
     reap(pool);
@@ -527,7 +527,7 @@ struct pn_worker *pn_pool_stand_in(struct pn_worker *base)
 bool pn_pool_reserve_ended(struct pn_worker *worker)
 {
     struct pinion_pool *pool = worker->pool;
-    pn_pool_lock(pool, &pool->lock);
+    pn_lock(&pool->lock);
     pool->parallel_count--;
     const bool goes_on = !pn_load_relaxed(&pool->ending);
     if (goes_on) {
@@ -543,7 +543,7 @@ bool pn_pool_reserve_ended(struct pn_worker *worker)
 bool pn_pool_lie_down(struct pn_worker *worker)
 {
     struct pinion_pool *pool = worker->pool;
-    pn_pool_lock(pool, &pool->lock);
+    pn_lock(&pool->lock);
     /* Relaxed: signaled under the lock. */
     const bool is_asleep = pn_load_relaxed(&worker->signal) == PN_SIGNAL_CALM;
     if (is_asleep)
@@ -555,7 +555,7 @@ bool pn_pool_lie_down(struct pn_worker *worker)
 bool pn_pool_retire(struct pn_worker *worker)
 {
     struct pinion_pool *pool = worker->pool;
-    pn_pool_lock(pool, &pool->lock);
+    pn_lock(&pool->lock);
     struct pn_worker **link = &pool->idle_reserves;
     while (*link && *link != worker)
         link = &(*link)->next;
@@ -577,13 +577,13 @@ bool pn_pool_retire(struct pn_worker *worker)
 
 void pn_pool_join(struct pinion_pool *pool)
 {
-    pn_pool_lock(pool, &pool->lock);
+    pn_lock(&pool->lock);
     /* In the order of idle.h: who is about to sleep looks for this after it has said so. */
     pn_store_seq_cst(&pool->ending, true);
     for (uint32_t starting; (starting = pn_load_relaxed(&pool->starting));) {
         pn_unlock(&pool->lock);
         (void)pn_futex_wait(&pool->starting, starting, INT64_MAX);
-        pn_pool_lock(pool, &pool->lock);
+        pn_lock(&pool->lock);
     }
     struct pn_worker *idle = pool->idle_reserves;
     pool->idle_reserves = NULL;
@@ -599,13 +599,13 @@ void pn_pool_join(struct pinion_pool *pool)
         pn_worker_signal(pn_load_acquire(&pool->base[i]));
 
     for (;;) {
-        pn_pool_lock(pool, &pool->lock);
+        pn_lock(&pool->lock);
         struct pn_thread *thread = pool->alive ? pool->alive : pool->ended;
         pn_unlock(&pool->lock);
         if (!thread)
             return;
         (void)pthread_join(thread->handle, NULL); /* it has gone over to ended by itself */
-        pn_pool_lock(pool, &pool->lock);
+        pn_lock(&pool->lock);
         thread_unlink_locked(thread);
         pn_unlock(&pool->lock);
         free(thread);

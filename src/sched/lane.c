@@ -6,26 +6,31 @@
 #include "task.h"
 
 /* At most so many are taken at a time: what one lock costs is small beside them. */
-#define SHARE_MAX 16
+#define SHARE_MAX 32
 
-void pn_lane_init(struct pn_lane *lane)
+void pn_lane_init(struct pn_lane *lane, bool is_spinning)
 {
     pn_store_relaxed(&lane->count, 0);
-    pn_store_relaxed(&lane->lock, 0u);
+    pn_lock_init(&lane->lock, is_spinning);
     lane->head = lane->tail = NULL;
 }
 
-void pn_lane_push(struct pn_lane *lane, struct pinion_task *task)
+void pn_lane_push_locked(struct pn_lane *lane, struct pinion_task *task)
 {
     pn_store_relaxed(&task->link, NULL); /* the lock orders links */
-    pn_lock(&lane->lock);
     if (lane->tail)
         pn_store_relaxed(&lane->tail->link, task);
     else
         lane->head = task;
     lane->tail = task;
-    /* Against the look for sleepers that follows (idle.h). */
-    pn_fetch_add_seq_cst(&lane->count, 1);
+    /* Against the look for sleepers that follows (idle.h). Only who has the lock writes it. */
+    pn_store_seq_cst(&lane->count, pn_load_relaxed(&lane->count) + 1);
+}
+
+void pn_lane_push(struct pn_lane *lane, struct pinion_task *task)
+{
+    pn_lock(&lane->lock);
+    pn_lane_push_locked(lane, task);
     pn_unlock(&lane->lock);
 }
 
@@ -48,7 +53,8 @@ struct pinion_task *pn_lane_pop(struct pn_lane *lane)
     pn_lock(&lane->lock);
     struct pinion_task *task = pop_locked(lane);
     if (task)
-        pn_fetch_sub_relaxed(&lane->count, 1); /* a count too high is only a look in vain */
+        /* Relaxed: a count too high is only a look in vain. */
+        pn_store_relaxed(&lane->count, pn_load_relaxed(&lane->count) - 1);
     pn_unlock(&lane->lock);
     return task;
 }
@@ -92,7 +98,7 @@ struct pinion_task *pn_lane_pop_share(struct pn_lane *lane, unsigned takers,
     count = move_locked(lane, tasks, count, deque);
     /* After the move, so that at every moment who looks here and then there sees them. Release:
      * the pushes, pairs with the load in pn_lane_count. */
-    pn_fetch_sub_seq_cst(&lane->count, count);
+    pn_store_seq_cst(&lane->count, pn_load_relaxed(&lane->count) - count);
     pn_unlock(&lane->lock);
     return count ? tasks[0] : NULL;
 }

@@ -7,6 +7,7 @@
 #define PN_LANE_H
 
 #include <stdalign.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,10 +25,12 @@ struct pn_lane {
     struct pinion_task *head, *tail;
 };
 
-void pn_lane_init(struct pn_lane *lane);
+/* is_spinning: as of pn_lock_init. */
+void pn_lane_init(struct pn_lane *lane, bool is_spinning);
 
-/* Adds at the end. Any thread. */
+/* Adds at the end. Any thread; _locked: who holds lane->lock. */
 void pn_lane_push(struct pn_lane *lane, struct pinion_task *task);
+void pn_lane_push_locked(struct pn_lane *lane, struct pinion_task *task);
 
 /* Takes the oldest, NULL if there is none. Any thread; takes no lock if it is seen to be empty. */
 struct pinion_task *pn_lane_pop(struct pn_lane *lane);

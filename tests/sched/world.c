@@ -71,7 +71,7 @@ static void make_scheduler(struct world *world, int64_t spin_ns)
     world->lanes = NEW(struct pn_lane, world->node_count);
     world->lane_list = NEW(struct pn_lane *, world->node_count);
     for (unsigned i = 0; i < world->node_count; i++) {
-        pn_lane_init(&world->lanes[i]);
+        pn_lane_init(&world->lanes[i], false);
         world->lane_list[i] = &world->lanes[i];
     }
     scheduler->spin_ns = spin_ns;
