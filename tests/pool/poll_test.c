@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A polling pool makes no system call once it is warm: reserved tasks, handed over and awaited.
+ * A polling pool makes no system call once it is warm, however its tasks are started, handed over
+ * and awaited.
  *
  * Each case is a child: a filter sends every thread that makes a system call a signal, whose
  * handler counts. The clock alone passes, for machines that have none without a system call.
@@ -51,6 +52,25 @@ struct work {
     void (*run)(struct pinion_io *io, unsigned count);
     unsigned count;
 };
+
+static void spawn_async(struct pinion_io *io, unsigned count)
+{
+    atomic_uint counter = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct count_up_future future = count_up_async(io, &counter);
+        count_up_await(io, &future);
+    }
+    must(atomic_load(&counter) == count);
+}
+
+static void spawn_detached(struct pinion_io *io, unsigned count)
+{
+    atomic_uint counter = 0;
+    for (unsigned i = 0; i < count; i++)
+        count_up_detached(io, &counter);
+    while (atomic_load(&counter) < count)
+        continue;
+}
 
 static void spawn_reserved(struct pinion_io *io, unsigned count)
 {
@@ -104,6 +124,27 @@ static void assert_no_calls(const struct work *work)
         .idle = PINION_IDLE_POLL, .retire_after = LONG_NS, __VA_ARGS__                             \
     }
 
+static void async_tasks_take_no_system_call(void **state)
+{
+    const struct work work = {POLLING(.cpu_count = 2), spawn_async, 100000};
+    (void)state;
+    assert_no_calls(&work);
+}
+
+static void eager_async_tasks_take_no_system_call(void **state)
+{
+    const struct work work = {POLLING(.cpu_count = 2, .eager = true), spawn_async, 100000};
+    (void)state;
+    assert_no_calls(&work);
+}
+
+static void detached_tasks_take_no_system_call(void **state)
+{
+    const struct work work = {POLLING(.cpu_count = 2), spawn_detached, 1000};
+    (void)state;
+    assert_no_calls(&work);
+}
+
 static void tasks_on_warm_reserve_threads_take_no_system_call(void **state)
 {
     const struct work work = {POLLING(.cpu_count = 1), spawn_reserved, 200};
@@ -114,6 +155,9 @@ static void tasks_on_warm_reserve_threads_take_no_system_call(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(async_tasks_take_no_system_call),
+        cmocka_unit_test(eager_async_tasks_take_no_system_call),
+        cmocka_unit_test(detached_tasks_take_no_system_call),
         cmocka_unit_test(tasks_on_warm_reserve_threads_take_no_system_call),
     };
     if (TEST_SLOW > 1) {
