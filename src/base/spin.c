@@ -89,10 +89,10 @@ bool pn_spin(bool (*is_over)(const void *), const void *what, int64_t deadline, 
         return true;
     bool was_seen = false;
     /* Relaxed: a number to keep small, no order. */
-    const bool may_spin = pn_fetch_add_relaxed(&spinners, 1u) < spinners_max();
-    if (spin_ns == INT64_MAX) {
+    const unsigned others = pn_fetch_add_relaxed(&spinners, 1u);
+    if (spin_ns == INT64_MAX) { /* who polls does, and asks the kernel for nothing */
         was_seen = look(is_over, what, deadline, spin_ns, help);
-    } else if (may_spin) {
+    } else if (others < spinners_max()) {
         was_seen = look(is_over, what, deadline, spin_ns >> shift, help);
         if (was_seen)
             shift -= shift > 0;

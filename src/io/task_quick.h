@@ -72,11 +72,12 @@ static inline struct pinion_task *pn_task_create_quickly(const struct pn_spawn *
     const size_t align = call->result_align ? call->result_align : usual;
     const size_t start = sizeof(struct pinion_task) + call->context_size;
     const size_t result_offset = (start + align - 1) & ~(align - 1);
-    if (PN_UNLIKELY(spawn->group || (call->context_align | align) > usual ||
+    if (PN_UNLIKELY(spawn->group || call->context_align > usual || align > usual ||
                     (call->context_size | call->result_size) > PN_SLAB_ODD ||
                     result_offset + call->result_size > PN_SLAB_ODD))
         return pn_task_create(spawn, state, slab, arena);
-    struct pinion_task *task = pn_slab_alloc(slab, PN_SLAB_ODD);
+    const bool is_tiny = result_offset + call->result_size <= PN_SLAB_STEP; /* one line */
+    struct pinion_task *task = pn_slab_alloc(slab, is_tiny ? PN_SLAB_STEP : PN_SLAB_ODD);
     if (PN_UNLIKELY(!task))
         return NULL;
     pn_task_begin(task, spawn, state);

@@ -164,7 +164,8 @@ struct pn_worker *pn_worker_create(struct pinion_pool *pool, enum pn_role role, 
         errno = saved;
         return NULL;
     }
-    pn_lock_init(&worker->deque.lock, pool->idle_mode == PINION_IDLE_POLL);
+    if (pool->idle_mode == PINION_IDLE_POLL)
+        pn_deque_avoid_calls(&worker->deque);
     worker->scout = (struct pn_scout){
         .index = index,
         .deque = &worker->deque,

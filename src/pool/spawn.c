@@ -17,9 +17,9 @@
  * k of them queued comes back to its queue about as often as its depth to the power of k. */
 #define ENOUGH_QUEUED 3
 
-/* An outside thread's limits: what it queues is all that the workers get. */
-#define ENOUGH_INJECTED 64 /* a worker, which takes half of it at a time */
-#define LANE_LIMIT      65536
+/* So many in a lane for each worker are enough of what outside threads make, who is hungry or not:
+ * twice what one takes at a time. */
+#define ENOUGH_INJECTED 64
 
 static bool is_hungry(const struct pinion_pool *pool)
 {
@@ -106,14 +106,12 @@ static bool push_own(struct pn_worker *worker, struct pinion_task *task)
 }
 
 /* After a push. What its maker will await may stay private while nobody is hungry: with `eager`,
- * where much is queued that the maker takes back. Else little is, and it is for others; and who
- * polls may not ask for it by force, which takes a system call. */
+ * where much is queued that the maker takes back. Else little is, and it is for others. */
 static void offer(struct pn_worker *worker, const struct pn_spawn *spawn)
 {
     struct pinion_pool *pool = worker->pool;
     const bool is_wanted = is_hungry(pool) || pn_deque_is_requested(&worker->deque);
-    if (is_wanted || !pool->is_eager || spawn->group || spawn->kind == PN_DETACHED ||
-        pool->idle_mode == PINION_IDLE_POLL)
+    if (is_wanted || !pool->is_eager || spawn->group || spawn->kind == PN_DETACHED)
         pn_deque_publish(&worker->deque);
     if (is_wanted)
         pn_pool_wake(pool, worker->neighbors, &worker->counters);
@@ -188,12 +186,9 @@ static bool outside_queue(struct pinion_pool *pool, const struct pn_spawn *spawn
 {
     struct pn_pool_node *node = pn_pool_node_here(pool);
     const size_t count = pn_lane_count(&node->lane);
-    const bool has_enough =
-        count >= LANE_LIMIT ||
-        (count >= ENOUGH_INJECTED * (size_t)pool->base_limit && !is_hungry(pool));
+    const bool has_enough = !pool->is_eager && count >= ENOUGH_INJECTED * (size_t)pool->base_limit;
     struct pinion_task *task = NULL;
-    if (pool->base_limit && !(has_enough && !pool->is_eager) &&
-        is_staffed(pool, node->neighbors->home))
+    if (pool->base_limit && !has_enough && is_staffed(pool, node->neighbors->home))
         task = inject(node, spawn);
     if (!task) {
         if (!spawn->is_optional)

@@ -17,12 +17,18 @@ int pn_deque_init(struct pn_deque *deque, size_t size)
         return -ENOMEM;
     deque->size = size;
     deque->is_split = pn_heavy_fence_prepare();
-    pn_store_relaxed(&deque->lock, 0); /* all of it is published with the deque */
-    pn_store_relaxed(&deque->is_requested, false);
+    pn_lock_init(&deque->lock, false);
+    pn_store_relaxed(&deque->is_requested, false); /* all of it is published with the deque */
     pn_store_relaxed(&deque->top, 0);
     pn_store_relaxed(&deque->split, 0);
     pn_store_relaxed(&deque->bottom, 0);
     return 0;
+}
+
+void pn_deque_avoid_calls(struct pn_deque *deque)
+{
+    deque->is_split = false;
+    pn_lock_init(&deque->lock, true);
 }
 
 void pn_deque_fini(struct pn_deque *deque)

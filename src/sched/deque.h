@@ -42,11 +42,14 @@ struct pn_deque {
     alignas(PN_LINE_PAIR) _Atomic(int64_t) bottom;
     _Atomic(struct pinion_task *) *slots;
     size_t size;     /* of slots, a power of two */
-    bool is_split;   /* else there is no asymmetric fence, and everything is public */
+    bool is_split;   /* else there is no asymmetric fence to be had, and everything is public */
 };
 
 /* Makes an empty deque with room for size entries, a power of two. 0 or -ENOMEM. */
 int pn_deque_init(struct pn_deque *deque, size_t size);
+
+/* Of a new one: nobody will make a system call for it. Then all is public, since force takes one. */
+void pn_deque_avoid_calls(struct pn_deque *deque);
 
 /* Frees its slots. It must be empty and nobody's any more. */
 void pn_deque_fini(struct pn_deque *deque);

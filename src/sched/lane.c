@@ -59,46 +59,71 @@ struct pinion_task *pn_lane_pop(struct pn_lane *lane)
     return task;
 }
 
-static void push_first_locked(struct pn_lane *lane, struct pinion_task *task)
+/* All that the lane has, linked, which it has no more; its count stays, so that nobody sleeps. */
+static struct pinion_task *take_all(struct pn_lane *lane, struct pinion_task **last, size_t *count)
 {
-    pn_store_relaxed(&task->link, lane->head);
-    if (!lane->head)
-        lane->tail = task;
-    lane->head = task;
+    pn_lock(&lane->lock);
+    struct pinion_task *first = lane->head;
+    *last = lane->tail;
+    *count = pn_load_relaxed(&lane->count); /* only who has the lock writes it */
+    lane->head = lane->tail = NULL;
+    pn_unlock(&lane->lock);
+    return first;
 }
 
-/* Moves all but the first. In reverse, so that the owner, who pops the youngest, goes on with the
- * oldest; those for which there is no room become the lane's first again. How many left it, the
- * first included. */
-static size_t move_locked(struct pn_lane *lane, struct pinion_task *const *tasks, size_t count,
-                          struct pn_deque *deque)
+/* Puts what is left of it back before what came since. taken: how many of it the count is to lose,
+ * after they are where the taker's deque shows them: who looks here and then there sees them at
+ * every moment. */
+static void give_back(struct pn_lane *lane, struct pinion_task *first, struct pinion_task *last,
+                      size_t taken)
+{
+    pn_lock(&lane->lock);
+    if (first) {
+        pn_store_relaxed(&last->link, lane->head);
+        if (!lane->head)
+            lane->tail = last;
+        lane->head = first;
+    }
+    /* Release in it: the pushes, pairs with the load in pn_lane_count. */
+    pn_store_seq_cst(&lane->count, pn_load_relaxed(&lane->count) - taken);
+    pn_unlock(&lane->lock);
+}
+
+/* Moves all but the first to the deque, in reverse, so that the owner, who pops the youngest, goes
+ * on with the oldest. How many had no room. */
+static size_t move(struct pinion_task *const *tasks, size_t count, struct pn_deque *deque)
 {
     size_t left = count;
     while (left > 1 && pn_deque_push(deque, tasks[left - 1], false))
         left--;
     if (left < count)
         pn_deque_publish(deque);
-    for (size_t i = left; i > 1; i--)
-        push_first_locked(lane, tasks[i - 1]);
-    return count ? count - left + 1 : 0;
+    return left - 1;
 }
 
 struct pinion_task *pn_lane_pop_share(struct pn_lane *lane, unsigned takers,
                                       struct pn_deque *deque)
 {
-    struct pinion_task *tasks[SHARE_MAX];
-    size_t count = 0;
+    struct pinion_task *tasks[SHARE_MAX], *last;
+    size_t size, count = 0;
     if (pn_lane_count(lane) == 0)
         return NULL;
-    pn_lock(&lane->lock);
-    /* Relaxed: only who has the lock writes it. */
-    const size_t share = pn_load_relaxed(&lane->count) / takers + 1;
-    while (count < share && count < SHARE_MAX && (tasks[count] = pop_locked(lane)))
-        count++;
-    count = move_locked(lane, tasks, count, deque);
-    /* After the move, so that at every moment who looks here and then there sees them. Release:
-     * the pushes, pairs with the load in pn_lane_count. */
-    pn_store_seq_cst(&lane->count, pn_load_relaxed(&lane->count) - count);
-    pn_unlock(&lane->lock);
-    return count ? tasks[0] : NULL;
+    struct pinion_task *next = take_all(lane, &last, &size);
+    /* Not under the lock: each of them is in the cache of who made it. */
+    for (const size_t share = size / takers + 1; next && count < share && count < SHARE_MAX;) {
+        tasks[count] = next;
+        next = pn_load_relaxed(&next->link);
+        pn_store_relaxed(&tasks[count++]->link, NULL);
+    }
+    if (count == 0)
+        return NULL; /* another has taken them, and counts them yet */
+    const size_t unmoved = move(tasks, count, deque);
+    if (!next && unmoved)
+        last = tasks[unmoved];
+    for (size_t i = unmoved; i > 0; i--) {
+        pn_store_relaxed(&tasks[i]->link, next);
+        next = tasks[i];
+    }
+    give_back(lane, next, last, count - unmoved);
+    return tasks[0];
 }

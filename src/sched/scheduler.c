@@ -15,6 +15,11 @@
 #define LANE_TURN   0
 #define OLDEST_TURN 30
 
+/* Who finds a single task in its lane has caught up with who injects, and leaves the lane alone for
+ * so many looks, a microsecond or two: two threads that hand over each task by itself do little
+ * else than to move the lane between their caches. */
+#define LANE_RESTS 64
+
 /* An owner that has not answered for so long computes: its entries are taken by force. */
 #define FORCE_AFTER_NS INT64_C(100000)
 
@@ -109,7 +114,13 @@ static struct pinion_task *own_oldest(const struct pn_scout *scout)
 static struct pinion_task *from_own_lane(struct pn_scheduler *scheduler, struct pn_scout *scout)
 {
     const unsigned workers = scheduler->idle.nodes[scout->neighbors->home].workers;
+    if (scout->rests) {
+        scout->rests--;
+        return NULL;
+    }
     struct pinion_task *task = pn_lane_pop_share(scout->lane, workers ? workers : 1, scout->deque);
+    if (task && pn_deque_count(scout->deque) < 16)
+        scout->rests = LANE_RESTS;
     if (!task || is_mine(scout, task))
         return task;
     task = from_own_deque(scout);
@@ -260,7 +271,8 @@ static struct pinion_task *end_round(struct pn_scheduler *scheduler, struct pn_s
     if (!task)
         task = steal_from_reserves(scheduler, scout, far_too, now);
     for (unsigned i = 0; far_too && !task && i < scheduler->idle.node_count; i++)
-        task = from_lane(scout, scheduler->lanes[i]);
+        if (scheduler->lanes[i] != scout->lane) /* with which every round begins */
+            task = from_lane(scout, scheduler->lanes[i]);
     return task;
 }
 

@@ -46,6 +46,7 @@ struct pn_scout {
     /* The thread's own, away from what others read. */
     alignas(PN_LINE_PAIR) uint32_t random; /* not 0 */
     unsigned turns;
+    unsigned rests; /* so many looks at its lane are left out */
     bool is_searching;
     bool is_in_round, goes_everywhere; /* of the round */
     struct pn_neighbor_walk walk;      /* of the round */

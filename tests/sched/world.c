@@ -265,7 +265,7 @@ static bool is_in_sight(struct world *world, const struct hand *hand)
 {
     const struct hand *caller = CALLER(world);
     if (!hand->scout.is_in_round)
-        return pn_lane_count(hand->scout.lane) ||
+        return (pn_lane_count(hand->scout.lane) && !hand->scout.rests) ||
                (caller->place.node == hand->place.node && has_public(caller));
     const unsigned distance = pn_neighbor_distance(&hand->scout.walk);
     for (unsigned i = 0; i < world->workers; i++)
