@@ -2,6 +2,9 @@
  *
  * An injection lane: the queue of one NUMA node for tasks of threads that are no workers. First in,
  * first out, so that none starves.
+ *
+ * What it holds stands in a ring, so that who takes several can fetch them all at a time: each of
+ * them is in the cache of who made it. What the ring has no room for is linked behind it.
  */
 #ifndef PN_LANE_H
 #define PN_LANE_H
@@ -16,13 +19,21 @@
 struct pinion_task;
 struct pn_deque;
 
-/* count >= length of the list head … tail, and equal when nobody has the lock; changed under it,
- * read by anyone. A task in a lane is linked by its next. Blocking, for as long as some links are
- * written. */
+#define PN_LANE_RING 1024 /* entries, a power of two */
+
+/* All under the lock but count, which anyone reads:
+ *
+ *   count >= ring_count + length of the list head … tail, and more only while who took some has not
+ *     shown them yet
+ *   the list is empty unless the ring was full, and is then emptied before the ring is used again
+ *
+ * Blocking, for as long as some pointers are copied. */
 struct pn_lane {
     alignas(PN_LINE_PAIR) _Atomic(size_t) count;
     _Atomic(uint32_t) lock;
-    struct pinion_task *head, *tail;
+    unsigned ring_first, ring_count;
+    struct pinion_task *head, *tail; /* linked by link */
+    alignas(PN_LINE_PAIR) struct pinion_task *ring[PN_LANE_RING];
 };
 
 /* is_spinning: as of pn_lock_init. */

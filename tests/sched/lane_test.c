@@ -87,6 +87,26 @@ static size_t share_of(size_t count, unsigned takers, size_t room)
     return taken;
 }
 
+static void more_than_the_ring_holds_stays_in_order(void **state)
+{
+    const size_t count = 3 * PN_LANE_RING + 7;
+    struct pinion_task *tasks = test_calloc(count, sizeof *tasks);
+    struct pn_lane *lane = test_malloc(sizeof *lane);
+    size_t pushed = 0, popped = 0;
+    (void)state;
+    pn_lane_init(lane, false);
+    while (popped < count) {
+        for (size_t i = 0; i < 5 * PN_LANE_RING / 4 && pushed < count; i++)
+            pn_lane_push(lane, &tasks[pushed++]);
+        assert_int_equal(pn_lane_count(lane), pushed - popped);
+        for (size_t i = 0; i < PN_LANE_RING / 3 && popped < pushed; i++)
+            assert_ptr_equal(pn_lane_pop(lane), &tasks[popped++]);
+    }
+    assert_null(pn_lane_pop(lane));
+    test_free(lane);
+    test_free(tasks);
+}
+
 static void a_share_is_fair_and_bounded(void **state)
 {
     (void)state;
@@ -201,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_came_first_goes_first),
         cmocka_unit_test(pushes_and_pops_may_alternate),
+        cmocka_unit_test(more_than_the_ring_holds_stays_in_order),
         cmocka_unit_test(a_share_is_fair_and_bounded),
         cmocka_unit_test(what_the_deque_has_no_room_for_stays_in_the_lane),
         cmocka_unit_test(many_push_and_one_pops),
