@@ -18,7 +18,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
-#include <unordered_map>
 
 #include <relacy/relacy.hpp>
 #undef new
@@ -262,7 +261,7 @@ inline void model_heavy_fence(rl::debug_info_param info)
 /* Public fields that are plain: the handle is found by the address. */
 template <typename T> model_atomic<T> *model_plain(T *field)
 {
-    static std::unordered_map<T *, model_atomic<T>> handles;
+    static typename rl::map<T *, model_atomic<T>>::type handles;
     return &handles[field];
 }
 
