@@ -235,7 +235,7 @@ inline void model_fence(rl::debug_info_param info)
 
 #define pn_fence_seq_cst() model_fence(RL_INFO)
 
-/* asymmetric.h, in two ways, since neither is all that the pair is (see model_both_fences). Full: both
+/* asymmetric.h, in two ways, since neither is just what the pair is (model_both_fences). Full: both
  * sides are fences, so that one that is left out is missed. Else the light one orders nothing and
  * the heavy one all threads, so that nobody can rest on two light ones. */
 inline bool model_light_is_full = true;

@@ -13,8 +13,8 @@ time:
   - each second look at a condition, and what else LOOKS names, is left out.
 
 Prints each mutant and whether a model killed it. Exit 1 if one lives that SURVIVORS does not
-explain, if one dies that it says lives, or if it explains what is not there. By hand, after a change of a file or of a model: it
-takes some minutes.
+explain, if one dies that it says lives, or if it explains what is not there. By hand, after a
+change of a file or of a model: it takes some minutes.
 """
 import json
 import os
@@ -132,6 +132,9 @@ BEHIND = ('who reads it has read searching first, as 0: from the change in lie_d
 LATE = ('a count that is seen late, and so too high, is a look in vain; a worker that rose or was '
         'picked looks at every queue again, after it next lay down')
 
+CLEARS = ('equivalent by the rules of C++20: a load in the total order that reads what another thread '
+          'cleared comes before the store that follows. C17 says so of ordered stores only; Relacy '
+          'knows no such difference')
 PLAIN = ('the model does not watch the plain fields of a waiter, which are what it is for')
 CLAIMED = ('equivalent: one of take and claim wins by the order of the changes alone; the content '
            "was published by the queue to the one, and is the other's own")
@@ -140,6 +143,10 @@ CLAIMED = ('equivalent: one of take and claim wins by the order of the changes a
 SURVIVORS = {
     ('deque.h', 'pn_deque_count', 'pn_load_seq_cst(&deque->top)', '*'):
         'a top that is too low makes the count too high: a look in vain',
+    ('ask.h', 'pn_let_ask', 'pn_plain_store_seq_cst(', 'release'): CLEARS,
+    ('ask.h', 'pn_let_ask', 'pn_plain_store_seq_cst(', 'relaxed'): CLEARS,
+    ('ask.h', 'pn_ask_no_more', '|| pn_deque_is_requested(deque)', 'nothing'):
+        'a request that is missed is made again by who searches, and met by force before it sleeps',
     ('waiter.c', 'pn_waiter_signal', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('waiter.c', 'wait', 'if (satisfied(', '*'):
         'equivalent: the loop looks first, too; this saves a spin',
