@@ -121,7 +121,7 @@ struct forced_entry : deque_model<forced_entry, 1, 2> {
     }
 };
 
-/* Force against a pop of what is public already, of which the owner may not know that it is gone. */
+/* Force against a pop of what was public, and is gone, which the owner may not know. */
 struct forced_pops : deque_model<forced_pops, 1, 2> {
     void thread(unsigned index)
     {

@@ -10,8 +10,8 @@
  * src/io/future.c; and the order in which src/io/interface.c calls them.
  *
  * Abstracts: memory is sequentially consistent (task_model.cpp, waiter_model.cpp and
- * future_model.cpp have their orders); a word of several parts is several variables, changed in one step where the product does
- * by one compare-and-swap; the queue has one entry.
+ * future_model.cpp have their orders); a word of several parts is several variables, changed in one
+ * step where the product does by one compare-and-swap; the queue has one entry.
  */
 mtype = {QUEUED, RUNNING, DONE};
 

@@ -132,9 +132,9 @@ BEHIND = ('who reads it has read searching first, as 0: from the change in lie_d
 LATE = ('a count that is seen late, and so too high, is a look in vain; a worker that rose or was '
         'picked looks at every queue again, after it next lay down')
 
-CLEARS = ('equivalent by the rules of C++20: a load in the total order that reads what another thread '
-          'cleared comes before the store that follows. C17 says so of ordered stores only; Relacy '
-          'knows no such difference')
+CLEARS = ('equivalent by the rules of C++20: a load in the total order that reads what another '
+          'thread cleared comes before the store that follows. C17 says so of ordered stores only; '
+          'Relacy knows no such difference')
 PLAIN = ('the model does not watch the plain fields of a waiter, which are what it is for')
 CLAIMED = ('equivalent: one of take and claim wins by the order of the changes alone; the content '
            "was published by the queue to the one, and is the other's own")
