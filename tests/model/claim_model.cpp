@@ -69,7 +69,7 @@ template <typename T, int threads> struct claim_model : model<T, threads> {
     {
         MUST(block[0].content($) == 1);
         block[0].content($) = 2; /* the future's last use */
-        pn_task_drop(task, NULL);
+        pn_task_drop_quickly(task, NULL);
     }
 
     void end()
@@ -183,7 +183,7 @@ template <typename T> struct help_model : model<T, 2> {
             model_take(task);
         }
         model_wait(awaited);
-        pn_task_drop(awaited, NULL);
+        pn_task_drop_quickly(awaited, NULL);
     }
 
     void end()

@@ -36,7 +36,8 @@ SECONDS_MAX = 120
 MODELS = {
     'deque': ['src/sched/deque.c', 'src/sched/deque.h'],
     'task': ['src/io/task.c', 'src/io/task.h', 'src/io/waiter.c'],
-    'claim': ['src/io/task.c', 'src/io/task.h', 'src/sched/deque.c', 'src/sched/deque.h'],
+    'claim': ['src/io/task.c', 'src/io/task.h', 'src/io/task_quick.h', 'src/sched/deque.c',
+              'src/sched/deque.h'],
     'future': ['src/io/future.c', 'src/io/future.h'],
     'ask': ['src/sched/ask.h', 'src/sched/deque.c', 'src/sched/deque.h'],
     'waiter': ['src/io/waiter.c', 'src/io/waiter.h'],
@@ -91,7 +92,10 @@ LOOKS = [
     ('task.h', 'pn_task_runs_at', ' && !pn_task_is_done(task)', ''),
     ('task.c', 'pn_task_run_at', 'task->first = first', 'task->first = 0'),
     ('task.c', 'pn_task_forget_runner', 'pn_store_release(&run->task->link, NULL)', '(void)0'),
-    ('task.c', 'pn_task_run_own', 'pn_store_relaxed(&task->state, PN_TASK_DONE)', '(void)0'),
+    ('task_quick.h', 'pn_task_run_own', 'pn_store_relaxed(&task->state, PN_TASK_DONE)',
+     '(void)0'),
+    ('task_quick.h', 'pn_task_drop_quickly',
+     '!(pn_load_acquire(&task->state) & PN_TASK_IN_QUEUE) && ', ''),
     ('task.c', 'pn_task_take', 'seen & PN_TASK_DROPPED', 'false'),
     ('task.c', 'pn_task_drop', 'pn_load_acquire(&task->state) & PN_TASK_IN_QUEUE', 'false'),
     ('waiter.c', 'wait', 'if (satisfied(waiter, fired, or_canceled, &seen))', 'if (0)'),
@@ -107,7 +111,9 @@ LOOKS = [
     ('cancel.c', 'pn_cancel_leave', '(seen & ~PN_CANCEL_FLAGS) == (uintptr_t)waiter', 'true'),
     ('cancel.c', 'pn_cancel_leave', 'pn_waiter_wait_canceled(waiter)', '(void)0'),
     ('cancel.c', 'pn_cancel_show', 'if (seen & PN_CANCEL_REQUESTED)', 'if (false)'),
-    ('lock.c', 'pn_lock', 'seen == FREE && ', ''),
+    ('lock.c', 'pn_lock_try', '!(seen & (HELD | CONTENDED)) && ', ''),
+    ('lock.c', 'pn_lock', 'i -= (seen & SPINNING) != 0', '(void)0'),
+    ('lock.c', 'pn_unlock', 'pn_load_relaxed(lock) & SPINNING', 'false'),
     ('lock.c', 'pn_lock', 'exchange_acquire(lock, CONTENDED)', 'exchange_acquire(lock, HELD)'),
     ('parking.c', 'enlist', 'park->may_sleep(park)', 'true'),
     ('parking.c', 'enlist', """    pn_fetch_add_seq_cst(&bucket->count, 1u);
@@ -147,6 +153,9 @@ SURVIVORS = {
     ('ask.h', 'pn_let_ask', 'pn_plain_store_seq_cst(', 'relaxed'): CLEARS,
     ('ask.h', 'pn_ask_no_more', '|| pn_deque_is_requested(deque)', 'nothing'):
         'a request that is missed is made again by who searches, and met by force before it sleeps',
+    ('future.c', 'announce', 'pn_store_release(&is_announced', 'relaxed'):
+        'equivalent: the heavy fence before it orders what came before for who reads it',
+    ('future.c', 'pn_future_let_go', 'pn_fetch_sub_acq_rel(', 'release'): RELEASES,
     ('waiter.c', 'pn_waiter_signal', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('waiter.c', 'wait', 'if (satisfied(', '*'):
         'equivalent: the loop looks first, too; this saves a spin',
