@@ -15,10 +15,10 @@
 #define STRIPES 64
 
 static struct {
-    alignas(PN_LINE_PAIR) _Atomic unsigned requesters;
+    alignas(PN_LINE_PAIR) _Atomic(unsigned) requesters;
 } stripes[STRIPES];
 
-static _Atomic unsigned *stripe_of(const struct pinion_future *future)
+static _Atomic(unsigned) *stripe_of(const struct pinion_future *future)
 {
     const uintptr_t address = (uintptr_t)future;
     return &stripes[(address >> 4 ^ address >> 12) % STRIPES].requesters;

@@ -188,9 +188,22 @@ void pn_task_run_at(struct pinion_task *task, void *runner, int64_t first);
 void pn_task_forget_runner(void);
 
 /* Who runs a task that runs, NULL: nobody has said so. Then first is to be read. */
-static inline void *pn_task_runner(struct pinion_task *task)
+static inline void *pn_task_runner(const struct pinion_task *task)
 {
     return pn_load_acquire(&task->link); /* pairs with the release in pn_task_run_at */
+}
+
+/* Whether a task is done; then its result may be read. */
+static inline bool pn_task_is_done(const struct pinion_task *task)
+{
+    /* Pairs with the release in pn_task_finish. */
+    return (pn_load_acquire(&task->state) & PN_TASK_PHASE) == PN_TASK_DONE;
+}
+
+/* Whether it still runs there: what the runner has queued since it began it is made by it. */
+static inline bool pn_task_runs_at(const struct pinion_task *task, const void *runner)
+{
+    return pn_task_runner(task) == runner && !pn_task_is_done(task);
 }
 
 /* Makes the state DONE and signals who waits. The task may be gone when this returns. For a task
@@ -219,13 +232,6 @@ static inline bool pn_task_claim(struct pinion_task *task)
 
 /* Runs a claimed task, makes it DONE and frees what is large of its context. */
 void pn_task_run_claimed(struct pinion_task *task);
-
-/* Whether a task is done; then its result may be read. */
-static inline bool pn_task_is_done(const struct pinion_task *task)
-{
-    /* Pairs with the release in pn_task_finish. */
-    return (pn_load_acquire(&task->state) & PN_TASK_PHASE) == PN_TASK_DONE;
-}
 
 /* Puts a waiter, or takes it out again, for the caller, who uses the future. add: false if the task
  * is done. remove: false if the runner has taken it, which signals it. */

@@ -25,6 +25,7 @@
 
 #include <pinion/pool.h>
 
+#include "ask.h"
 #include "atomic.h"
 #include "binding.h"
 #include "context.h"
@@ -45,7 +46,7 @@ enum pn_role { PN_BASE, PN_RESERVE, PN_CALLER };
 /* What the slot's thread reads to run tasks in place (inline.h). Lives in the slot; the caller's
  * apart, since its thread may go on when the pool is gone. runs: set by the thread, when enough is
  * queued in its deque and nobody is hungry, cleared by it when it takes an entry out, and by
- * thieves that take one or miss one. */
+ * thieves that take one or miss one (ask.h). */
 struct pn_head {
     struct pinion_head shared;
     uint64_t pool_id;

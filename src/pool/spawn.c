@@ -61,21 +61,9 @@ void pn_pool_wake(struct pinion_pool *pool, const struct pn_neighbors *neighbors
 
 /* ---- workers ---- */
 
-static bool has_enough(const struct pn_worker *worker)
+static size_t enough(const struct pn_worker *worker)
 {
-    return pn_deque_count(&worker->deque) >= ENOUGH_QUEUED + (size_t)worker->tombstones;
-}
-
-/* The thread need not ask any more before it runs tasks in place, until a thief or its own pop says
- * otherwise. Of this store and look, and a thief's change of the deque and its store
- * (pn_scout_let_ask), all sequentially consistent, the one or the other comes last: so a thread
- * that does not ask has entries that a thief can have. */
-static void allow_inline(struct pn_worker *worker)
-{
-    struct pinion_head *head = &worker->head->shared;
-    pn_plain_store_seq_cst(&head->runs, &worker->pool->io);
-    if (!has_enough(worker) || is_hungry(worker->pool) || pn_deque_is_requested(&worker->deque))
-        pn_plain_store_relaxed(&head->runs, NULL);
+    return ENOUGH_QUEUED + (size_t)worker->tombstones;
 }
 
 static bool is_stack_low(void) { return pinion_stack_pointer_() < pn_thread()->stack_low; }
@@ -88,9 +76,10 @@ static bool is_enough(struct pn_worker *worker)
         pn_plain_store_relaxed(&worker->head->shared.runs, &pool->io); /* there are no thieves */
         return true;
     }
-    if (pool->is_eager || !has_enough(worker) || is_hungry(pool) || is_stack_low())
+    if (pool->is_eager || pn_deque_count(&worker->deque) < enough(worker) || is_hungry(pool) ||
+        is_stack_low())
         return false;
-    allow_inline(worker);
+    pn_ask_no_more(&worker->head->shared, &pool->io, &worker->deque, enough(worker));
     return true;
 }
 
@@ -121,6 +110,7 @@ void pn_worker_flush(struct pn_worker *worker)
 {
     struct pinion_task *task;
     bool has_moved = false;
+    pn_ask(&worker->head->shared);
     while ((task = pn_deque_pop(&worker->deque))) {
         pn_lane_push(&worker->node->lane, task);
         has_moved = true;
@@ -275,7 +265,7 @@ static bool pool_take_own(struct pinion_io *io, struct pinion_task *task)
     if (!worker || !pn_deque_pop_if(&worker->deque, task))
         return false;
     pn_store_relaxed(&task->state, PN_TASK_RUNNING); /* nobody else knows it */
-    pn_plain_store_relaxed(&worker->head->shared.runs, NULL); /* an entry less */
+    pn_ask(&worker->head->shared); /* an entry less */
     pn_count(&worker->counters.claimed, 1);
     if (worker->tombstones)
         sweep_tombstones(worker);
@@ -290,7 +280,7 @@ static void pool_claimed(struct pinion_io *io, struct pinion_task *task)
         pn_fetch_add_relaxed(&pn_pool_node_here(pool)->counters.claimed, UINT64_C(1));
         return;
     }
-    pn_plain_store_relaxed(&worker->head->shared.runs, NULL);
+    pn_ask(&worker->head->shared);
     pn_count(&worker->counters.claimed, 1);
     if (pn_deque_pop_if(&worker->deque, task)) {
         pn_fetch_and_acq_rel(&task->state, ~PN_TASK_IN_QUEUE); /* out of the queue already */
@@ -328,7 +318,7 @@ static void *pool_find_help(struct pinion_io *io, struct pinion_task *awaited)
     if (!worker || worker == runner)
         return NULL;
     while ((task = pn_deque_steal_since(&runner->deque, awaited->first, may_help, &helping))) {
-        pn_scout_let_ask(&runner->scout);
+        pn_let_ask(runner->scout.head);
         if (!pn_task_take(task, worker->slab))
             continue;
         pn_scout_count_stolen(&worker->scout, &runner->scout);
@@ -336,7 +326,7 @@ static void *pool_find_help(struct pinion_io *io, struct pinion_task *awaited)
     }
     if (pn_deque_count(&runner->deque)) {
         pn_deque_request(&runner->deque);
-        pn_scout_let_ask(&runner->scout);
+        pn_let_ask(runner->scout.head);
     }
     return NULL;
 }

@@ -163,7 +163,7 @@ static struct pn_worker *run(struct pn_worker *worker, struct pinion_task *task)
 {
     bool goes_on = true;
     pn_count(&worker->counters.tasks, 1);
-    pn_plain_store_relaxed(&worker->head->shared.runs, NULL); /* an entry less */
+    pn_ask(&worker->head->shared); /* an entry less */
     pn_task_run_at(task, worker, pn_deque_bottom(&worker->deque));
     if (pn_pool_is_lost(worker->pool))
         return NULL;

@@ -107,8 +107,9 @@ static struct pinion_task *take_oldest_locked(struct pn_deque *deque)
     if (top >= pn_load_relaxed(&deque->split))
         return NULL;
     struct pinion_task *task = load_slot(deque, top);
-    /* Release: the slot was read, pairs with the load in pn_deque_push. */
-    pn_store_release(&deque->top, top + 1);
+    /* Release in it: the slot was read, pairs with the load in pn_deque_push. The total order of
+     * it: against the look at who asks that follows (ask.h). */
+    pn_store_seq_cst(&deque->top, top + 1);
     return task;
 }
 

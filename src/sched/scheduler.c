@@ -3,6 +3,7 @@
 
 #include <limits.h>
 
+#include "ask.h"
 #include "deque.h"
 #include "lane.h"
 #include "task.h"
@@ -96,7 +97,7 @@ static struct pinion_task *oldest(const struct pn_scout *scout, const struct pn_
     do {
         lost = false;
         while ((task = pn_deque_steal(victim->deque, &lost))) {
-            pn_scout_let_ask(victim);
+            pn_let_ask(victim->head);
             if (is_mine(scout, task))
                 return task;
         }
@@ -160,7 +161,7 @@ static void ask_for_hidden(struct pn_scout *scout, struct pn_scout *victim, int6
         scout->asked = victim;
         scout->asked_at = now;
         pn_deque_request(victim->deque);
-        pn_scout_let_ask(victim);
+        pn_let_ask(victim->head);
     } else if (scout->asked == victim && now - scout->asked_at >= FORCE_AFTER_NS) {
         scout->asked_at = now;
         pn_deque_force(victim->deque);

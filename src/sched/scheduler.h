@@ -111,15 +111,6 @@ struct pinion_task *pn_scout_injected(const struct pn_scout *scout);
 /* A task was taken from a victim's deque: counts it. */
 void pn_scout_count_stolen(const struct pn_scout *thief, const struct pn_scout *victim);
 
-/* The victim's thread is to ask again before it runs a task in place: there is one entry less, or
- * someone is hungry. Any thread. */
-static inline void pn_scout_let_ask(const struct pn_scout *victim)
-{
-    /* Sequentially consistent, as the change of the deque before it: see allow_inline. */
-    if (pn_plain_load_relaxed(&victim->head->runs))
-        pn_plain_store_seq_cst(&victim->head->runs, NULL);
-}
-
 /* Whether any queue has an entry, by sequentially consistent looks (see idle.h). */
 bool pn_scheduler_has_work(struct pn_scheduler *scheduler);
 

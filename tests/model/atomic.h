@@ -235,10 +235,40 @@ inline void model_fence(rl::debug_info_param info)
 
 #define pn_fence_seq_cst() model_fence(RL_INFO)
 
-/* asymmetric.h: the light side as strong as the heavy one is here what the pair is together. Two
- * light ones order more than they do there, so no model may rest on two of them. */
-#define pn_light_fence() model_fence(RL_INFO)
+/* asymmetric.h, in two ways, since neither is just what the pair is (model_both_fences). Full: both
+ * sides are fences, so that one that is left out is missed. Else the light one orders nothing and
+ * the heavy one all threads, so that nobody can rest on two light ones. */
+inline bool model_light_is_full = true;
+inline void model_light_fence(rl::debug_info_param info)
+{
+    if (model_light_is_full)
+        rl::atomic_thread_fence(rl::mo_seq_cst, info);
+}
+
+inline void model_heavy_fence(rl::debug_info_param info)
+{
+    if (model_light_is_full) {
+        rl::atomic_thread_fence(rl::mo_seq_cst, info);
+    } else {
+        rl::ctx().sched();
+        rl::systemwide_fence(info);
+    }
+}
+
+#define pn_light_fence()   model_light_fence(RL_INFO)
 #define pn_count(p, n)     pn_store_relaxed((p), pn_load_relaxed(p) + (n))
+
+/* Public fields that are plain: the handle is found by the address. */
+template <typename T> model_atomic<T> *model_plain(T *field)
+{
+    static typename rl::map<T *, model_atomic<T>>::type handles;
+    return &handles[field];
+}
+
+#define pn_plain_load_relaxed(p)     pn_load_relaxed(model_plain(p))
+#define pn_plain_load_seq_cst(p)     pn_load_seq_cst(model_plain(p))
+#define pn_plain_store_relaxed(p, v) pn_store_relaxed(model_plain(p), (v))
+#define pn_plain_store_seq_cst(p, v) pn_store_seq_cst(model_plain(p), (v))
 
 /* Who spins lets others run. */
 static inline void pn_pause(void) { rl::yield(1, RL_INFO); }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * The deque: whatever its owner pushes is taken exactly once, by the owner or by a thief, and what
- * the owner wrote to it before is visible to who takes it; also while it grows.
+ * the owner wrote to it before is visible to who takes it; also while it grows; a pop that finds
+ * nothing has left nothing.
  *
  * All executions of one owner and one thief with up to 3 preemptions, and random ones, with fixed
- * seeds, of an owner and two thieves.
+ * seeds, of an owner and up to two thieves.
  */
 #include "model.h"
 
@@ -19,7 +20,7 @@ struct pinion_task {
 #include "deque.c"
 
 bool pn_heavy_fence_prepare(void) { return true; }
-void pn_heavy_fence(void) { pn_fence_seq_cst(); }
+void pn_heavy_fence(void) { model_heavy_fence(RL_INFO); }
 
 /* The owner pushes all tasks and pops some of them in between; each thief looks `looks` times. */
 template <typename T, int thieves, int tasks> struct deque_model : model<T, 1 + thieves> {
@@ -51,6 +52,12 @@ template <typename T, int thieves, int tasks> struct deque_model : model<T, 1 + 
         return true;
     }
 
+    void pop()
+    {
+        pinion_task *popped = pn_deque_pop(&deque);
+        MUST(take(popped) || pn_deque_count(&deque) == 0);
+    }
+
     void steal()
     {
         bool lost = false;
@@ -69,6 +76,8 @@ template <typename T, int thieves, int tasks> struct deque_model : model<T, 1 + 
 
     void end()
     {
+        const int64_t split = pn_load_relaxed(&deque.split);
+        MUST(pn_load_relaxed(&deque.top) <= split && split <= pn_load_relaxed(&deque.bottom));
         while (take(pn_deque_pop(&deque)))
             continue;
         for (pinion_task &one : task)
@@ -89,10 +98,10 @@ struct last_entry : deque_model<last_entry, 1, 2> {
         }
         push(0);
         pn_deque_publish(&deque);
-        take(pn_deque_pop(&deque));
+        pop();
         push(1);
         pn_deque_publish(&deque);
-        take(pn_deque_pop(&deque));
+        pop();
     }
 };
 
@@ -106,9 +115,26 @@ struct forced_entry : deque_model<forced_entry, 1, 2> {
             return;
         }
         push(0);
-        take(pn_deque_pop(&deque));
+        pop();
         push(1);
-        take(pn_deque_pop(&deque));
+        pop();
+    }
+};
+
+/* Force against a pop of what was public, and is gone, which the owner may not know. */
+struct forced_pops : deque_model<forced_pops, 1, 2> {
+    void thread(unsigned index)
+    {
+        if (index) {
+            steal();
+            steal_by_force();
+            return;
+        }
+        push(0);
+        pn_deque_publish(&deque);
+        push(1);
+        pop();
+        pop();
     }
 };
 
@@ -123,10 +149,10 @@ struct forced_entries : deque_model<forced_entries, 1, 3> {
         }
         push(0);
         push(1);
-        take(pn_deque_pop(&deque));
+        pop();
         push(2);
-        take(pn_deque_pop(&deque));
-        take(pn_deque_pop(&deque));
+        pop();
+        pop();
     }
 };
 
@@ -143,8 +169,96 @@ struct growth : deque_model<growth, 1, 3> {
         push(1);
         pn_deque_publish(&deque);
         push(2);
-        take(pn_deque_pop(&deque));
-        take(pn_deque_pop(&deque));
+        pop();
+        pop();
+    }
+};
+
+/* The same, by force. */
+struct forced_growth : deque_model<forced_growth, 1, 3> {
+    void thread(unsigned index)
+    {
+        if (index) {
+            steal_by_force();
+            steal();
+            return;
+        }
+        push(0);
+        push(1);
+        push(2);
+        pop();
+    }
+};
+
+/* Where there are no asymmetric fences. */
+struct unsplit : deque_model<unsplit, 1, 3> {
+    void begin()
+    {
+        deque_model::begin();
+        deque.is_split = false;
+    }
+
+    void thread(unsigned index)
+    {
+        if (index) {
+            steal_by_force();
+            steal();
+            return;
+        }
+        push(0);
+        push(1);
+        MUST(pn_load_relaxed(&deque.split) == pn_load_relaxed(&deque.bottom));
+        pop();
+        push(2);
+        pop();
+    }
+};
+
+/* Who helps takes only what was pushed since, and only what may be taken. */
+struct since : deque_model<since, 1, 4> {
+    static bool may_take(pinion_task *task, void *context)
+    {
+        MUST(context);
+        return task->content($) != 3; /* task 2 */
+    }
+
+    void help()
+    {
+        pinion_task *stolen = pn_deque_steal_since(&deque, 1, may_take, this);
+        MUST(stolen != &task[0] && stolen != &task[2]);
+        take(stolen);
+    }
+
+    void thread(unsigned index)
+    {
+        if (index) {
+            help();
+            steal();
+            help();
+            help();
+            return;
+        }
+        for (int i = 0; i < 4; i++)
+            push(i);
+        pn_deque_publish(&deque);
+        pop();
+    }
+};
+
+/* Two who use force, while the owner pops. */
+struct two_forces : deque_model<two_forces, 2, 3> {
+    void thread(unsigned index)
+    {
+        if (index) {
+            steal_by_force();
+            return;
+        }
+        push(0);
+        push(1);
+        pop();
+        push(2);
+        pop();
+        pop();
     }
 };
 
@@ -165,7 +279,7 @@ struct thieves : deque_model<thieves, 2, 4> {
         if (pn_deque_pop_if(&deque, &task[1]))
             take(&task[1]);
         push(2);
-        take(pn_deque_pop(&deque));
+        pop();
         push(3);
         if (pn_deque_pop_if(&deque, &task[3]))
             take(&task[3]);
@@ -193,11 +307,19 @@ static bool run()
            model_all<forced_entry>(3) &&
            model_all<growth>(2) &&
            model_all<full>(3) &&
-           model_random<last_entry>(100000) &&
-           model_random<forced_entry>(100000) &&
-           model_random<forced_entries>(100000) &&
-           model_random<growth>(100000) &&
-           model_random<thieves>(200000);
+           model_all<since>(1) &&
+           model_random<last_entry>(50000) &&
+           model_random<forced_entry>(50000) &&
+           model_random<forced_entries>(50000) &&
+           model_random<forced_pops>(50000) &&
+           model_random<growth>(50000) &&
+           model_random<forced_growth>(50000) &&
+           model_random<unsplit>(50000) &&
+           model_random<since>(50000) &&
+           model_random<two_forces>(50000) &&
+           model_random<thieves>(100000);
 }
 
-int main(int count, char **arguments) { return model_main(count, arguments, run); }
+static bool run_both() { return model_both_fences(run); }
+
+int main(int count, char **arguments) { return model_main(count, arguments, run_both); }

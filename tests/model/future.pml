@@ -9,9 +9,9 @@
  * pn_waiter_wait of src/io/waiter.c; pn_future_hold, pn_future_let_go and pn_future_retire of
  * src/io/future.c; and the order in which src/io/interface.c calls them.
  *
- * Abstracts: memory is sequentially consistent (task_model.cpp and waiter_model.cpp have their
- * orders); a word of several parts is several variables, changed in one step where the product does
- * by one compare-and-swap; the queue has one entry.
+ * Abstracts: memory is sequentially consistent (task_model.cpp, waiter_model.cpp and
+ * future_model.cpp have their orders); a word of several parts is several variables, changed in one
+ * step where the product does by one compare-and-swap; the queue has one entry.
  */
 mtype = {QUEUED, RUNNING, DONE};
 
@@ -23,6 +23,7 @@ byte runs, frees;
 bool has_entry = true; /* the queue's slot */
 bool has_task = true;  /* the future's pointer */
 byte requesters;       /* of its stripe */
+bool is_requested, is_announced;
 byte left = 4;         /* processes that are not done */
 
 /* The waiter, on the stack of who awaits. */
@@ -212,7 +213,10 @@ inline retire()
     has_task = false;
 #endif
 #ifndef MUTANT_RETIRES_WITHOUT_A_LOOK
-    requesters == 0;
+    if
+    :: is_requested -> requesters == 0
+    :: else
+    fi;
 #endif
 #ifdef MUTANT_RETIRES_AFTER_THE_LOOK
     has_task = false;
@@ -255,6 +259,17 @@ proctype awaiter()
 proctype requester()
 {
     bool is_held;
+    if
+    :: !is_announced ->
+#ifndef MUTANT_ANNOUNCES_BEFORE_IT_SAYS_SO
+        is_requested = true;
+        is_announced = true
+#else
+        is_announced = true;
+        is_requested = true
+#endif
+    :: is_announced
+    fi;
 #ifdef MUTANT_HOLDS_AFTER_THE_LOOK
     is_held = has_task;
 #endif

@@ -67,6 +67,17 @@ template <typename T> bool model_all(unsigned preemptions)
     return rl::simulate<T>(params);
 }
 
+/* What rests on asymmetric fences is to hold in both ways (atomic.h). */
+inline bool model_both_fences(bool (*run)())
+{
+    for (const bool is_full : {true, false}) {
+        model_light_is_full = is_full;
+        if (!run())
+            return false;
+    }
+    return true;
+}
+
 /* What main returns: 0 if all held, 1 if not, 3 if the mutant asked for was never reached. */
 inline int model_main(int count, char **arguments, bool (*run)())
 {

@@ -2,19 +2,19 @@
 # SPDX-License-Identifier: MIT
 """Checks the models: do they notice when a shipped file is wrong?
 
-    tests/model/mutate.py BUILD [MODEL...]
+    tests/model/mutate.py BUILD [MODEL|FILE...]
 
 BUILD is a build directory in which the models are built. In the files that a model runs, one at a
 time:
 
-  - each ordered access is weakened, to each weaker order, and each fence is left out,
-  - each wake is left out,
+  - each ordered access is weakened, to each weaker order,
+  - each fence and each wake is left out,
   - each loop on a condition is run once,
   - each second look at a condition, and what else LOOKS names, is left out.
 
 Prints each mutant and whether a model killed it. Exit 1 if one lives that SURVIVORS does not
-explain, or if one dies that it says lives. By hand, after a change of a file or of a model: it
-takes some minutes.
+explain, if one dies that it says lives, or if it explains what is not there. By hand, after a
+change of a file or of a model: it takes some minutes.
 """
 import json
 import os
@@ -34,8 +34,12 @@ SECONDS_MAX = 120
 
 # The files whose mutants a model is asked about.
 MODELS = {
-    'deque': ['src/sched/deque.c'],
+    'deque': ['src/sched/deque.c', 'src/sched/deque.h'],
     'task': ['src/io/task.c', 'src/io/task.h', 'src/io/waiter.c'],
+    'claim': ['src/io/task.c', 'src/io/task.h', 'src/io/task_quick.h', 'src/sched/deque.c',
+              'src/sched/deque.h'],
+    'future': ['src/io/future.c', 'src/io/future.h'],
+    'ask': ['src/sched/ask.h', 'src/sched/deque.c', 'src/sched/deque.h'],
     'waiter': ['src/io/waiter.c', 'src/io/waiter.h'],
     'cancel': ['src/io/cancel.c', 'src/io/cancel.h', 'src/io/waiter.c'],
     'lock': ['src/base/lock.c'],
@@ -49,6 +53,51 @@ MODELS = {
 # What is left out or done wrongly besides: (file, function, text, in its place). The text stands
 # there once.
 LOOKS = [
+    ('deque.c', 'pn_deque_grow', 'pn_lock(&deque->lock)', '(void)0'),
+    ('deque.c', 'pn_deque_take_back', 'split <= bottom', 'false'),
+    ('deque.c', 'pn_deque_take_back', 'split <= bottom', 'true'),
+    ('deque.c', 'pn_deque_take_back', '} else if (top < split) {', '} else if (true) {'),
+    ('deque.c', 'pn_deque_take_back', 'split - half)', 'split)'),
+    ('deque.c', 'pn_deque_take_back', 'pn_store_relaxed(&deque->bottom, bottom + 1)', '(void)0'),
+    ('deque.c', 'pn_deque_steal', 'is_any_public(deque)', 'true'),
+    ('deque.c', 'take_oldest_locked', 'top >= pn_load_relaxed(&deque->split)', 'false'),
+    ('deque.c', 'pn_deque_steal_since', 'is_any_public(deque)', 'true'),
+    ('deque.c', 'pn_deque_steal_since', 'top >= first && ', ''),
+    ('deque.c', 'pn_deque_steal_since', 'top < pn_load_relaxed(&deque->split)', 'true'),
+    ('deque.c', 'pn_deque_steal_since', 'may_take(load_slot(deque, top), context)', 'true'),
+    ('deque.c', 'pn_deque_force', 'deque->is_split && ', ''),
+    ('deque.c', 'pn_deque_force', 'split < bottom', 'true'),
+    ('deque.c', 'pn_deque_force', 'now = pn_load_acquire(&deque->bottom)', 'now = bottom'),
+    ('deque.c', 'pn_deque_force', 'now < split ? split : now', 'now'),
+    ('deque.h', 'pn_deque_push', 'pn_deque_publish(deque)', '(void)0'),
+    ('deque.h', 'pn_deque_pop_at', 'pn_load_relaxed(&deque->split) <= bottom', 'true'),
+    ('deque.h', 'pn_deque_pop_if', 'pn_load_relaxed(pn_deque_slot(deque, bottom - 1)) != task',
+     'false'),
+    ('deque.h', 'pn_deque_pop_if', 'pn_load_relaxed(&deque->top) == bottom', 'false'),
+    ('ask.h', 'pn_ask_no_more', 'pn_deque_count(deque) < enough || ', ''),
+    ('ask.h', 'pn_ask_no_more', ' || pn_deque_is_requested(deque)', ''),
+    ('ask.h', 'pn_ask', 'pn_plain_store_relaxed(&head->runs, NULL)', '(void)0'),
+    ('ask.h', 'pn_let_ask', 'pn_plain_store_seq_cst(&head->runs, NULL)', '(void)0'),
+    ('future.h', 'pn_future_retire', 'pn_plain_store_relaxed(&future->task, NULL)', '(void)0'),
+    ('future.h', 'pn_future_retire', 'pn_load_relaxed(&pn_future_is_requested)', 'false'),
+    ('future.c', 'announce', 'pn_store_relaxed(&pn_future_is_requested, true)', '(void)0'),
+    ('future.c', 'pn_future_hold', '!pn_load_acquire(&is_announced)', 'false'),
+    ('future.c', 'pn_future_hold', 'pn_fetch_add_seq_cst(stripe_of(future), 1u)', '(void)0'),
+    ('future.c', 'pn_future_let_go', 'pn_fetch_sub_acq_rel(stripe_of(future), 1u)', '(void)0'),
+    ('future.c', 'pn_future_wait_retired', 'pn_plain_store_seq_cst(&future->task, NULL)',
+     '(void)0'),
+    ('future.c', 'pn_future_wait_retired', 'pn_load_seq_cst(stripe_of(future)) != 0', 'false'),
+    ('task.h', 'pn_task_claim', 'seen != (PN_TASK_QUEUED | PN_TASK_IN_QUEUE)', 'false'),
+    ('task.h', 'pn_task_runs_at', 'pn_task_runner(task) == runner && ', ''),
+    ('task.h', 'pn_task_runs_at', ' && !pn_task_is_done(task)', ''),
+    ('task.c', 'pn_task_run_at', 'task->first = first', 'task->first = 0'),
+    ('task.c', 'pn_task_forget_runner', 'pn_store_release(&run->task->link, NULL)', '(void)0'),
+    ('task_quick.h', 'pn_task_run_own', 'pn_store_relaxed(&task->state, PN_TASK_DONE)',
+     '(void)0'),
+    ('task_quick.h', 'pn_task_drop_quickly',
+     '!(pn_load_acquire(&task->state) & PN_TASK_IN_QUEUE) && ', ''),
+    ('task.c', 'pn_task_take', 'seen & PN_TASK_DROPPED', 'false'),
+    ('task.c', 'pn_task_drop', 'pn_load_acquire(&task->state) & PN_TASK_IN_QUEUE', 'false'),
     ('waiter.c', 'wait', 'if (satisfied(waiter, fired, or_canceled, &seen))', 'if (0)'),
     ('waiter.c', 'wait', 'return satisfied(waiter, fired, or_canceled, &seen)',
      'return false'),
@@ -62,7 +111,9 @@ LOOKS = [
     ('cancel.c', 'pn_cancel_leave', '(seen & ~PN_CANCEL_FLAGS) == (uintptr_t)waiter', 'true'),
     ('cancel.c', 'pn_cancel_leave', 'pn_waiter_wait_canceled(waiter)', '(void)0'),
     ('cancel.c', 'pn_cancel_show', 'if (seen & PN_CANCEL_REQUESTED)', 'if (false)'),
-    ('lock.c', 'pn_lock', 'seen == FREE && ', ''),
+    ('lock.c', 'pn_lock_try', '!(seen & (HELD | CONTENDED)) && ', ''),
+    ('lock.c', 'pn_lock', 'i -= (seen & SPINNING) != 0', '(void)0'),
+    ('lock.c', 'pn_unlock', 'pn_load_relaxed(lock) & SPINNING', 'false'),
     ('lock.c', 'pn_lock', 'exchange_acquire(lock, CONTENDED)', 'exchange_acquire(lock, HELD)'),
     ('parking.c', 'enlist', 'park->may_sleep(park)', 'true'),
     ('parking.c', 'enlist', """    pn_fetch_add_seq_cst(&bucket->count, 1u);
@@ -87,26 +138,24 @@ BEHIND = ('who reads it has read searching first, as 0: from the change in lie_d
 LATE = ('a count that is seen late, and so too high, is a look in vain; a worker that rose or was '
         'picked looks at every queue again, after it next lay down')
 
+CLEARS = ('equivalent by the rules of C++20: a load in the total order that reads what another '
+          'thread cleared comes before the store that follows. C17 says so of ordered stores only; '
+          'Relacy knows no such difference')
 PLAIN = ('the model does not watch the plain fields of a waiter, which are what it is for')
 CLAIMED = ('equivalent: one of take and claim wins by the order of the changes alone; the content '
            "was published by the queue to the one, and is the other's own")
 
 # Why a mutant lives: (file, function, beginning of the text, what became of it or '*'): reason.
 SURVIVORS = {
-    ('deque.c', 'pn_deque_push', 'pn_load_acquire(&deque->top)', 'relaxed'):
-        'a thief would have to read the slot after it had moved top: Relacy runs each thread in '
-        "its program's order, and so sees no load of a value that is stored later",
-    ('deque.c', 'pn_deque_pop', 'pn_cas_seq_cst(&deque->top', '*'):
-        'equivalent here: that one of owner and thief gets the last is decided by the order of the '
-        'changes of top alone, and the owner takes what it wrote itself',
-    ('deque.c', 'pn_deque_steal', 'pn_load_seq_cst(&deque->top)', 'acquire'):
-        'equivalent: the change of top whose value it reads happens before the load of bottom, and '
-        'both of these are in the total order',
-    ('deque.c', 'pn_deque_steal', 'pn_load_seq_cst(&deque->top)', 'relaxed'):
-        'bottom could be read before top: Relacy takes the order in which it runs threads for the '
-        'total order, and so does not see it',
     ('deque.h', 'pn_deque_count', 'pn_load_seq_cst(&deque->top)', '*'):
         'a top that is too low makes the count too high: a look in vain',
+    ('ask.h', 'pn_let_ask', 'pn_plain_store_seq_cst(', 'release'): CLEARS,
+    ('ask.h', 'pn_let_ask', 'pn_plain_store_seq_cst(', 'relaxed'): CLEARS,
+    ('ask.h', 'pn_ask_no_more', '|| pn_deque_is_requested(deque)', 'nothing'):
+        'a request that is missed is made again by who searches, and met by force before it sleeps',
+    ('future.c', 'announce', 'pn_store_release(&is_announced', 'relaxed'):
+        'equivalent: the heavy fence before it orders what came before for who reads it',
+    ('future.c', 'pn_future_let_go', 'pn_fetch_sub_acq_rel(', 'release'): RELEASES,
     ('waiter.c', 'pn_waiter_signal', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('waiter.c', 'wait', 'if (satisfied(', '*'):
         'equivalent: the loop looks first, too; this saves a spin',
@@ -176,10 +225,11 @@ WEAKER = {
                'acquire': ['relaxed'], 'release': ['relaxed']},
     'fence': {'seq_cst': ['relaxed']},
 }
-ACCESS = re.compile(r'pn_(load|store|exchange|cas|fence|fetch_\w+?)_'
+ACCESS = re.compile(r'pn_(?:plain_)?(load|store|exchange|cas|fence|fetch_\w+?)_'
                     r'(acquire|release|acq_rel|seq_cst)\(')
 WAKE = re.compile(r'(?<![\w>])(pn_waiter_signal|pn_futex_wake|pn_worker_signal|wake|unpark_one|'
                   r'pass_on|io->vtable->unpark)\(')
+FENCE = re.compile(r'pn_(light|heavy)_fence\(')
 LOOP = re.compile(r'\bwhile \(')
 FUNCTION = re.compile(r'^[a-z].*?(\w+)\(')
 
@@ -243,8 +293,8 @@ def weakened(path, text):
                          argument=f'{Path(path).name}:{first}-{last}:{order}')
 
 
-def without_wakes(path, text):
-    for match in code_matches(WAKE, text):
+def without_calls(pattern, path, text):
+    for match in code_matches(pattern, text):
         end = call_end(text, match.end() - 1)
         yield replaced(path, text, match.start(), end, '(void)0', 'nothing')
 
@@ -274,16 +324,27 @@ def changed_looks(path, text):
 
 def mutants(path):
     text = (ROOT / path).read_text()
-    for kind in (weakened, without_wakes, loops_once, changed_looks):
-        yield from kind(path, text)
+    yield from weakened(path, text)
+    yield from without_calls(FENCE, path, text)
+    yield from without_calls(WAKE, path, text)
+    yield from loops_once(path, text)
+    yield from changed_looks(path, text)
+
+
+def explains(key, mutant):
+    file, function, beginning, changes = key
+    return (mutant.path.endswith('/' + file) and mutant.function == function
+            and mutant.text.startswith(beginning) and changes in ('*', mutant.change))
 
 
 def explanation(mutant):
-    for (file, function, beginning, changes), reason in SURVIVORS.items():
-        if (mutant.path.endswith('/' + file) and mutant.function == function
-                and mutant.text.startswith(beginning) and changes in ('*', mutant.change)):
-            return reason
-    return None
+    return next((reason for key, reason in SURVIVORS.items() if explains(key, mutant)), None)
+
+
+def stale_reasons():
+    every = [mutant for path in dict.fromkeys(file for files in MODELS.values() for file in files)
+             for mutant in mutants(path)]
+    return [key for key in SURVIVORS if not any(explains(key, mutant) for mutant in every)]
 
 
 def overlay(tree, mutant):
@@ -362,32 +423,41 @@ def fate(builder, models, mutant):
     return 'lives' if reached else 'is not reached'
 
 
+def count(title, ends):
+    """ends: what each mutant counts as."""
+    print(f'{title}: {len(ends)} mutants, {ends.count("killed")} killed, '
+          f'{ends.count("explained")} explained, {ends.count("bad")} to look at')
+
+
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
+    if stale := stale_reasons():
+        sys.exit('mutate.py: SURVIVORS explains what is not there:\n' + '\n'.join(map(str, stale)))
     builder = Builder(Path(sys.argv[1]))
     wanted = sys.argv[2:] or list(MODELS)
-    files = dict.fromkeys(file for model in wanted for file in MODELS[model])
+    files = dict.fromkeys(file for name in wanted for file in MODELS.get(name, [name]))
     every = [mutant for path in files for mutant in mutants(path)]
+    ends = {path: [] for path in files}
 
     def judge(mutant):
         return fate(builder, [model for model in MODELS if mutant.path in MODELS[model]], mutant)
 
-    bad = killed = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for mutant, end in zip(every, pool.map(judge, every)):
             reason = explanation(mutant)
             is_killed = end.startswith('killed')
-            killed += is_killed
             note = ''
             if is_killed == (reason is not None):
-                bad += 1
                 note = '  <-- SURVIVORS says it lives' if is_killed else '  <-- UNEXPLAINED'
+            ends[mutant.path].append('bad' if note else 'killed' if is_killed else 'explained')
             print(f'{mutant.path}:{mutant.first} {mutant.function}: {mutant.text} as '
                   f'{mutant.change}: {end}{note}', flush=True)
-    print(f'{len(every)} mutants, {killed} killed, {len(every) - killed - bad} explained, '
-          f'{bad} to look at')
-    sys.exit(1 if bad else 0)
+    for path, its in ends.items():
+        count(path, its)
+    total = sum(ends.values(), [])
+    count('all', total)
+    sys.exit(1 if 'bad' in total else 0)
 
 
 if __name__ == '__main__':

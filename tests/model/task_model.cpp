@@ -6,83 +6,40 @@
  *
  * All executions with up to 4 preemptions, and random ones, with fixed seeds.
  */
-#include "model.h"
-
-#include "futex.h"
-
-#include "spin.c"
-#include "waiter.c"
-#include "task.c"
-
-/* Stands for the whole block: who frees it writes it, so it races with any use that is not ordered
- * before. */
-static rl::var<int> *content;
-
-/* What the files need of others: memory, of which Relacy sees leaks and double frees. */
-thread_local struct pn_context pn_context_of_thread;
-__thread struct pinion_thread pinion_thread_1;
-void *pn_slab_alloc(struct pn_slab *, size_t bytes) { return malloc(bytes); }
-void pn_slab_free(struct pn_slab *, void *block)
-{
-    (*content)($) = 0;
-    free(block);
-}
-
-void *pinion_arena_alloc(struct pinion_arena *, size_t, size_t) { return NULL; }
-void pinion_arena_free(struct pinion_arena *, void *, size_t) {}
-void pn_member_init(struct pinion_task *, struct pinion_group *) {}
-void pn_member_enter(struct pinion_task *) {}
-void pn_member_leave(struct pinion_task *) {}
+#include "task_parts.h"
 
 /* Thread 0 takes it out of the queue, thread 1 uses the future. */
 template <typename T> struct task_model : model<T, 2> {
     struct pinion_task *task;
-    rl::var<int> result;
+    struct model_block block[2];
     int runs;
 
     static void start(void *context, void *)
     {
         task_model *self = *(task_model **)context;
-        self->result($) = self->result($) + 1;
+        self->result()($) = self->result()($) + 1;
         self->runs++;
     }
 
     void begin()
     {
         model_sleepers.clear();
-        result($) = 0;
-        content = &result;
         runs = 0;
-        task_model *self = this;
-        struct pinion_call call = {};
-        call.start = start;
-        call.context = &self;
-        call.context_size = sizeof self;
-        const struct pn_spawn spawn = {.call = &call, .kind = PN_ASYNC};
-        task = pn_task_create(&spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE, NULL, NULL);
-        MUST(task != NULL);
+        task = model_task(start, this, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
+        block[0].task = task;
+        block[1].task = NULL;
+        model_blocks = block;
+        result()($) = 0;
     }
 
-    void take()
-    {
-        if (!pn_task_take(task, NULL))
-            return;
-        pn_task_run(task);
-        pn_task_end(task, NULL);
-    }
-
-    void wait()
-    {
-        struct pn_waiter waiter;
-        pn_waiter_init(&waiter);
-        if (pn_task_add_waiter(task, &waiter))
-            MUST(pn_waiter_wait(&waiter, 1, false, INT64_MAX, 0));
-    }
+    rl::var<int> &result() { return block[0].content; }
+    void take() { model_take(task); }
+    void wait() { model_wait(task); }
 
     void drop()
     {
-        MUST(result($) == 1);
-        result($) = 2; /* the future's last use */
+        MUST(result()($) == 1);
+        result()($) = 2; /* the future's last use */
         pn_task_drop(task, NULL);
     }
 

@@ -617,6 +617,27 @@ static void thousands_of_detached_tasks_that_block_all_end(void **state)
     assert_int_equal(atomic_load(&counter), ROUNDS);
 }
 
+static void a_thread_that_ran_tasks_in_place_queues_again_after_it_blocked(void **state)
+{
+    (void)state;
+    struct pinion_pool *pool = pool_of(2);
+    struct pinion_io *io = pinion_pool_io(pool);
+    struct gate gate = GATE_INIT, open = GATE_OPEN;
+    atomic_uint counter = 0;
+    pass_gate_detached(io, &gate); /* keeps the worker busy */
+    wait_until(atomic_load(&gate.arrived) == 1);
+    for (int i = 0; i < 100; i++)
+        count_up_detached(io, &counter);
+    assert_true(stats_of(pool).inlined > 0);
+    must(block_at(io, &open) == 0);
+    const uint64_t queued = stats_of(pool).queued;
+    count_up_detached(io, &counter);
+    assert_int_equal(stats_of(pool).queued, queued + 1);
+    gate_open(&gate);
+    pinion_pool_destroy(pool);
+    assert_int_equal(atomic_load(&counter), 101);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -631,6 +652,7 @@ int main(void)
         cmocka_unit_test(a_task_that_an_await_runs_may_block_too),
         cmocka_unit_test(who_calls_is_replaced_whichever_io_is_passed),
         cmocka_unit_test(an_outside_thread_and_the_caller_block_in_place),
+        cmocka_unit_test(a_thread_that_ran_tasks_in_place_queues_again_after_it_blocked),
         cmocka_unit_test(without_workers_it_runs_in_place),
         cmocka_unit_test(where_no_reservation_can_be_had_it_runs_in_place),
         cmocka_unit_test(its_reservation_counts_against_max_parallel),
