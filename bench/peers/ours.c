@@ -151,11 +151,10 @@ PINION_TASK(void, spin, (uint64_t, steps))
 
 static void fan_out(uint64_t steps)
 {
-    struct spin_future futures[CASE_FAN];
+    struct pinion_group group = PINION_GROUP_INIT;
     for (int i = 0; i < CASE_FAN; i++)
-        futures[i] = spin_async(fan_io, steps);
-    for (int i = 0; i < CASE_FAN; i++)
-        spin_await(fan_io, &futures[i]);
+        spin_group(fan_io, &group, steps);
+    (void)pinion_group_await(fan_io, &group);
 }
 
 static int64_t run_fan(unsigned threads, uint64_t steps, uint64_t repeats)

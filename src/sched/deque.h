@@ -48,7 +48,8 @@ struct pn_deque {
 /* Makes an empty deque with room for size entries, a power of two. 0 or -ENOMEM. */
 int pn_deque_init(struct pn_deque *deque, size_t size);
 
-/* Of a new one: nobody will make a system call for it. Then all is public, since force takes one. */
+/* Of a new one: nobody will make a system call for it. Then all is public, since force takes
+ * one. */
 void pn_deque_avoid_calls(struct pn_deque *deque);
 
 /* Frees its slots. It must be empty and nobody's any more. */

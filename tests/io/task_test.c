@@ -113,7 +113,9 @@ static void who_takes_a_task_out_of_its_queue_runs_it(void **state)
 static void tombstone(size_t size, bool is_dropped_first)
 {
     struct pinion_task *task = make(size, 0, size, 0, QUEUED);
-    const size_t bytes = pn_task_is_large(task) ? sizeof(struct pinion_task) + sizeof(struct pn_task_large) : 64 + 2 * size;
+    const size_t bytes = pn_task_is_large(task)
+                             ? sizeof(struct pinion_task) + sizeof(struct pn_task_large)
+                             : 64 + 2 * size;
     unsigned char *result = malloc(size);
     assert_non_null(result);
     assert_true(pn_task_claim(task));

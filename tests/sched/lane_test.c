@@ -90,21 +90,21 @@ static size_t share_of(size_t count, unsigned takers, size_t room)
 static void more_than_the_ring_holds_stays_in_order(void **state)
 {
     const size_t count = 3 * PN_LANE_RING + 7;
-    struct pinion_task *tasks = test_calloc(count, sizeof *tasks);
+    struct pinion_task *queued = test_calloc(count, sizeof *queued);
     struct pn_lane *lane = test_malloc(sizeof *lane);
     size_t pushed = 0, popped = 0;
     (void)state;
     pn_lane_init(lane, false);
     while (popped < count) {
         for (size_t i = 0; i < 5 * PN_LANE_RING / 4 && pushed < count; i++)
-            pn_lane_push(lane, &tasks[pushed++]);
+            pn_lane_push(lane, &queued[pushed++]);
         assert_int_equal(pn_lane_count(lane), pushed - popped);
         for (size_t i = 0; i < PN_LANE_RING / 3 && popped < pushed; i++)
-            assert_ptr_equal(pn_lane_pop(lane), &tasks[popped++]);
+            assert_ptr_equal(pn_lane_pop(lane), &queued[popped++]);
     }
     assert_null(pn_lane_pop(lane));
     test_free(lane);
-    test_free(tasks);
+    test_free(queued);
 }
 
 static void a_share_is_fair_and_bounded(void **state)
