@@ -75,7 +75,6 @@ static void tiny_tasks_that_stand_behind_one_that_is_held_are_run_by_others(void
         struct behind behind = {.io = pinion_pool_io(pool), .gate = GATE_INIT};
         queue_and_be_held_detached(behind.io, &behind);
         wait_until(atomic_load(&behind.counter) == TINY);
-        assert_int_equal(atomic_load(&behind.gate.arrived) <= 1, true);
         gate_open(&behind.gate);
         pinion_pool_destroy(pool);
         assert_int_equal(atomic_load(&behind.counter), TINY);
@@ -151,7 +150,6 @@ static uint64_t make_million(struct pinion_pool *pool, struct twice_future *futu
     return bytes;
 }
 
-/* A second million takes the blocks of the first. */
 static void check_million(unsigned cpu_count, bool eager)
 {
     const struct pinion_pool_options options = {.cpu_count = cpu_count, .eager = eager};
@@ -166,10 +164,9 @@ static void check_million(unsigned cpu_count, bool eager)
         assert_int_equal(stats.inlined, 2 * MILLION);
     else if (eager)
         assert_int_equal(stats.queued, 2 * MILLION);
-    assert_true(second <= first + first / 8 + ((uint64_t)1 << 20));
-    print_message("%u CPUs%s: %u queued, %u of them claimed, closures %u then %u KiB\n", cpu_count,
-                  eager ? ", eager" : "", (unsigned)stats.queued, (unsigned)stats.claimed,
-                  (unsigned)(first >> 10), (unsigned)(second >> 10));
+    /* The second million takes the blocks of the first. Else how many stand at a time is a race. */
+    if (eager)
+        assert_in_range(second, 0, first + first / 8);
     free(futures);
     pinion_pool_destroy(pool);
 }
@@ -212,23 +209,22 @@ static void a_million_tasks_of_an_outside_thread_wait_for_their_awaits(void **st
     }
 }
 
-static void a_million_detached_tasks_all_run_and_leave_nothing(void **state)
+static void detached_tasks_by_the_hundred_thousand_all_run_and_leave_nothing(void **state)
 {
     (void)state;
+    enum { MANY = MILLION / 10, ROUNDS = 4 };
     for (int eager = 0; eager < 2; eager++) {
         const struct pinion_pool_options options = {.cpu_count = 3, .eager = eager};
         struct pinion_pool *pool = make_pool(&options);
         struct pinion_io *io = pinion_pool_io(pool);
         atomic_uint counter = 0;
-        uint64_t bytes[2];
-        for (unsigned round = 0; round < 2; round++) {
-            for (unsigned i = 0; i < MILLION; i++)
+        for (unsigned round = 0; round < ROUNDS; round++) {
+            for (unsigned i = 0; i < MANY; i++)
                 count_up_detached(io, &counter);
-            wait_until(atomic_load(&counter) == (round + 1) * MILLION);
-            bytes[round] = closure_bytes(pool);
+            wait_until(atomic_load(&counter) == (round + 1) * MANY);
         }
-        /* How many stand at a time is the threads' race, but never more than there are. */
-        assert_true(bytes[1] <= (uint64_t)MILLION * 128 + ((uint64_t)1 << 20));
+        /* A round needs at most so much, and the next takes the same. */
+        assert_in_range(closure_bytes(pool), 0, (uint64_t)MANY * 128 + ((uint64_t)1 << 20));
         pinion_pool_destroy(pool);
     }
 }
@@ -242,7 +238,7 @@ int main(void)
             with_blocking_one_worker_is_enough_for_tiny_tasks_among_many_that_are_held),
         cmocka_unit_test(a_million_tasks_wait_for_their_awaits),
         cmocka_unit_test(a_million_tasks_of_an_outside_thread_wait_for_their_awaits),
-        cmocka_unit_test(a_million_detached_tasks_all_run_and_leave_nothing),
+        cmocka_unit_test(detached_tasks_by_the_hundred_thousand_all_run_and_leave_nothing),
     };
     return cmocka_run_group_tests_name("pool extremes", tests, NULL, NULL);
 }
