@@ -42,6 +42,12 @@ static inline struct pinion_thread *pn_thread(void)
 /* A thread begins to be used: from now on it knows where its stack ends. */
 void pn_thread_note_stack(void);
 
+/* Whether so little is left of the stack that tasks are to run elsewhere if they can. */
+static inline bool pn_is_stack_low(void)
+{
+    return pinion_stack_pointer_() < pn_thread()->stack_low;
+}
+
 /* The head of a thread that has none. */
 extern struct pinion_head pn_head_none __attribute__((visibility("hidden")));
 

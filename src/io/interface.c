@@ -10,6 +10,7 @@
 
 #include "cancel.h"
 #include "check.h"
+#include "context.h"
 #include "detail.h"
 #include "future.h"
 #include "spin.h"
@@ -113,24 +114,6 @@ int pinion_async_parallel(struct pinion_io *io, const struct pinion_call *call,
     return pn_spawn(io, &spawn, &future->task);
 }
 
-/* Runs here a task that nobody else runs or will run; is_own: that nobody else knows any more, and
- * whose result goes to `result`. caller: the task that passes requests on, or NULL. */
-static inline void run_here(struct pinion_io *io, struct pinion_task *task, bool is_own, void *result,
-                     struct pinion_task *caller)
-{
-    struct pn_await await;
-    if (caller)
-        pn_await_begin_here(&await, caller, task);
-    if (is_own) {
-        pn_task_run_own(task, result);
-    } else {
-        io->vtable->claimed(io, task);
-        pn_task_run_claimed(task);
-    }
-    if (caller)
-        pn_await_end_here(&await);
-}
-
 /* What who waits for a task does meanwhile. */
 struct awaited {
     struct pinion_io *io;
@@ -140,6 +123,8 @@ struct awaited {
 static void *find_help(void *context)
 {
     const struct awaited *awaited = context;
+    if (pn_is_stack_low())
+        return NULL;
     return awaited->io->vtable->find_help(awaited->io, awaited->task);
 }
 
@@ -152,9 +137,10 @@ static void run_help(void *context, void *found)
 static bool is_done(const void *task) { return pn_task_is_done(task); }
 
 /* Waits for a task that runs elsewhere. First without a waiter, whose line the runner would have to
- * fetch. */
+ * fetch. target: to which the caller's requests are passed on, the task or the one that it runs. */
 static __attribute__((noinline)) void wait_elsewhere(struct pinion_io *io,
                                                      struct pinion_task *task,
+                                                     struct pinion_task *target,
                                                      struct pinion_task *caller)
 {
     struct awaited awaited = {.io = io, .task = task};
@@ -163,11 +149,80 @@ static __attribute__((noinline)) void wait_elsewhere(struct pinion_io *io,
     if (io->spin_ns && pn_glance(is_done, task))
         return;
     pn_await_enter_all();
-    pn_await_begin(&await, caller, task);
+    pn_await_begin(&await, caller, target);
     if (pn_task_add_waiter(task, &await.waiter))
         pn_waiter_wait_helping(&await.waiter, io->spin_ns, &help);
     pn_await_end(&await);
 }
+
+/* ---- tasks that the caller has taken ---- */
+
+/* A task that nobody else runs or will run, for who has taken it. */
+struct taken {
+    struct pinion_task *task;
+    bool is_own;  /* nobody else knows it any more, and its result goes to: */
+    void *result; /* may be NULL */
+};
+
+static inline void run_taken(const struct taken *taken)
+{
+    if (taken->is_own)
+        pn_task_run_own(taken->task, taken->result);
+    else
+        pn_task_run_claimed(taken->task);
+}
+
+static void start_taken(const void *context, void *unused)
+{
+    (void)unused;
+    run_taken(*(const struct taken *const *)context);
+}
+
+/* Runs it on a thread of its own, for a caller whose stack is nearly used up, and waits. The state
+ * of the task is the caller's meanwhile, as if it ran here. False: no thread can be had. */
+static __attribute__((noinline)) bool run_elsewhere(struct pinion_io *io,
+                                                    const struct taken *taken,
+                                                    struct pinion_task *caller)
+{
+    const struct pinion_call call = {.start = start_taken, .context = &taken,
+                                     .context_size = sizeof taken,
+                                     .context_align = alignof(const struct taken *)};
+    const struct pn_spawn spawn = {.call = &call, .kind = PN_CONCURRENT};
+    struct pinion_task *errand;
+    const int saved = errno;
+    const int error = io->vtable->spawn(io, &spawn, &errand);
+    errno = saved;
+    if (error)
+        return false;
+    wait_elsewhere(io, errand, taken->task, caller);
+    io->vtable->drop(io, errand);
+    return true;
+}
+
+/* caller: the task that passes requests on, or NULL. */
+static inline void run_here(struct pinion_io *io, const struct taken *taken,
+                            struct pinion_task *caller)
+{
+    struct pn_await await;
+    if (PN_UNLIKELY(pn_is_stack_low()) && run_elsewhere(io, taken, caller))
+        return;
+    if (caller)
+        pn_await_begin_here(&await, caller, taken->task);
+    run_taken(taken);
+    if (caller)
+        pn_await_end_here(&await);
+}
+
+static inline void run_claimed(struct pinion_io *io, struct pinion_task *task,
+                               struct pinion_task *caller)
+{
+    io->vtable->claimed(io, task);
+    run_here(io, &(struct taken){.task = task}, caller);
+}
+
+void pn_run_claimed(struct pinion_io *io, struct pinion_task *task) { run_claimed(io, task, NULL); }
+
+/* ---- futures ---- */
 
 /* A task of the parent that was not done when this process began: nobody here ends it, and nobody
  * here may run it, since the parent does. The future is consumed, its task left alone. */
@@ -192,14 +247,14 @@ static inline bool complete(struct pinion_io *io, struct pinion_task *task, void
                      struct pinion_task *caller)
 {
     if (io->vtable->take_own(io, task)) {
-        run_here(io, task, true, result, caller);
+        run_here(io, &(struct taken){.task = task, .is_own = true, .result = result}, caller);
         return true;
     }
     if (pn_task_claim(task)) {
-        run_here(io, task, false, NULL, caller);
+        run_claimed(io, task, caller);
         return false;
     }
-    wait_elsewhere(io, task, caller);
+    wait_elsewhere(io, task, task, caller);
     return false;
 }
 

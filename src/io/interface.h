@@ -116,6 +116,10 @@ static inline int pn_io_refusal(const struct pinion_io *io)
     return pn_io_is_refused(io) ? pn_io_refuse(io) : 0;
 }
 
+/* Runs a task that the caller has claimed: here, or if little is left of the caller's stack on a
+ * thread of its own, and then waits for it. */
+void pn_run_claimed(struct pinion_io *io, struct pinion_task *task);
+
 /* Runs in the caller a call that can't fail and has an invalid alignment. */
 void pn_call_run_mended(const struct pinion_call *call, void *result);
 

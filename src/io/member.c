@@ -150,8 +150,7 @@ bool pn_member_next(struct pinion_group *group, struct pn_waiter *waiter,
 
 static void run_claimed(struct pinion_io *io, struct pinion_task *task)
 {
-    io->vtable->claimed(io, task);
-    pn_task_run_claimed(task);
+    pn_run_claimed(io, task);
     pn_member_leave(task);
     io->vtable->drop(io, task);
 }

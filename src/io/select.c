@@ -27,8 +27,7 @@ static bool run_one(struct pinion_io *io, struct pinion_future *const *futures, 
         struct pinion_task *task = futures[i]->task;
         if (!pn_task_claim(task))
             continue;
-        io->vtable->claimed(io, task);
-        pn_task_run_claimed(task);
+        pn_run_claimed(io, task);
         return true;
     }
     return false;

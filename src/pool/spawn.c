@@ -66,8 +66,6 @@ static size_t enough(const struct pn_worker *worker)
     return ENOUGH_QUEUED + (size_t)worker->tombstones;
 }
 
-static bool is_stack_low(void) { return pinion_stack_pointer_() < pn_thread()->stack_low; }
-
 /* Whether a task is to be run in place for good reason. */
 static bool is_enough(struct pn_worker *worker)
 {
@@ -77,7 +75,7 @@ static bool is_enough(struct pn_worker *worker)
         return true;
     }
     if (pool->is_eager || pn_deque_count(&worker->deque) < enough(worker) || is_hungry(pool) ||
-        is_stack_low())
+        pn_is_stack_low())
         return false;
     pn_ask_no_more(&worker->head->shared, &pool->io, &worker->deque, enough(worker));
     return true;

@@ -83,10 +83,20 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 
 /* ---- the workload ---- */
 
-enum { SMALL = 24, LARGE = 4, RESERVED = 3, DETACHED = 4, NESTED = 3, BLOCKING = 3 };
+enum {
+    SMALL = 24,
+    LARGE = 4,
+    RESERVED = 3,
+    DETACHED = 4,
+    NESTED = 3,
+    BLOCKING = 3,
+    MEMBERS = 8,
+    OUTSIDE = 8
+};
 
 static struct pinion_topology *topology;
 static atomic_uint small_runs, large_runs, reserved_runs, nested_runs, detached_runs, blocking_runs;
+static atomic_uint member_runs, outside_runs;
 
 PINION_TASK(int, small, (struct pinion_io *, io), (int, i))
 {
@@ -111,11 +121,26 @@ PINION_TASK(struct block, large, (struct block, block))
     return block;
 }
 
-PINION_TASK(int, reserved, (struct pinion_io *, io), (int, i))
+static int await_small(struct pinion_io *io, int i)
 {
     struct small_future future = small_async(io, io, i);
-    atomic_fetch_add(&reserved_runs, 1);
     return small_await(io, &future);
+}
+
+/* Where tasks are not run in place any more, and an await asks for a thread. */
+static __attribute__((noinline)) int await_small_at_the_end(struct pinion_io *io, int i)
+{
+    volatile char level[1024];
+    level[0] = 0;
+    if (pinion_stack_pointer_() < pinion_thread_1.stack_low)
+        return await_small(io, i) + level[0];
+    return await_small_at_the_end(io, i) + level[0];
+}
+
+PINION_TASK(int, reserved, (struct pinion_io *, io), (int, i))
+{
+    atomic_fetch_add(&reserved_runs, 1);
+    return i < 2 ? await_small_at_the_end(io, i) : await_small(io, i);
 }
 
 static void block_once(const void *context, void *result)
@@ -157,6 +182,41 @@ static unsigned run_reserved(struct pinion_io *io)
     return accepted;
 }
 
+/* The members that were accepted. */
+static unsigned run_group(struct pinion_io *io)
+{
+    struct pinion_group group = PINION_GROUP_INIT;
+    unsigned accepted = MEMBERS;
+    for (int i = 0; i < MEMBERS; i++) {
+        const struct count_up_args args = {&member_runs};
+        const struct pinion_call call = count_up_call(&args);
+        count_up_group(io, &group, &member_runs);
+        const int error = pinion_group_concurrent(io, &group, &call);
+        must(!error || error == -ENOMEM || error == -EAGAIN);
+        accepted += !error;
+    }
+    must(pinion_group_await(io, &group) == 0);
+    return accepted;
+}
+
+static void *run_outside(void *io)
+{
+    struct count_up_future futures[OUTSIDE];
+    for (int i = 0; i < OUTSIDE; i++)
+        futures[i] = count_up_async(io, &outside_runs);
+    for (int i = 0; i < OUTSIDE; i++)
+        count_up_await(io, &futures[i]);
+    return NULL;
+}
+
+/* On a thread that is no worker, which the system does not refuse. */
+static void call_outside(struct pinion_io *io)
+{
+    pthread_t outside;
+    must(__real_pthread_create(&outside, NULL, run_outside, io) == 0);
+    must(pthread_join(outside, NULL) == 0);
+}
+
 static void run_async(struct pinion_io *io)
 {
     struct small_future small_futures[SMALL];
@@ -182,16 +242,18 @@ static void run_async(struct pinion_io *io)
         must(blocks_await(io, &blocks_futures[i]) == i + 1);
 }
 
-static void check(struct pinion_pool *pool, unsigned accepted)
+static void check(struct pinion_pool *pool, unsigned accepted, unsigned members)
 {
     must(atomic_load(&small_runs) == SMALL + BLOCKING + accepted);
     must(atomic_load(&nested_runs) == NESTED * (SMALL + BLOCKING + accepted));
     must(atomic_load(&blocking_runs) == BLOCKING);
     must(atomic_load(&large_runs) == LARGE);
     must(atomic_load(&reserved_runs) == accepted);
+    must(atomic_load(&member_runs) == members);
+    must(atomic_load(&outside_runs) == OUTSIDE);
     const struct pinion_pool_stats stats = stats_of(pool);
-    const unsigned made =
-        (1 + NESTED) * (SMALL + accepted + BLOCKING) + LARGE + DETACHED; /* blocks, not its small */
+    const unsigned made = (1 + NESTED) * (SMALL + accepted + BLOCKING) + LARGE + DETACHED +
+                          MEMBERS + OUTSIDE; /* blocks, not its small */
     must(stats.queued + stats.inlined == made);
     must(stats.parallel_count == 0);
     must(stats.capacity == stats.cpu_count - 1);
@@ -202,9 +264,12 @@ static void check(struct pinion_pool *pool, unsigned accepted)
 static bool run_workload(bool eager)
 {
     const struct pinion_pool_options options = {
-        .topology = topology, .cpu_count = 3, .eager = eager, .retire_after = LONG_NS};
+        .topology = topology, .cpu_count = 3, .eager = eager, .retire_after = LONG_NS,
+        .stack_bytes = 256 * 1024};
     struct pinion_pool *pool = NULL;
     atomic_store(&small_runs, 0);
+    atomic_store(&member_runs, 0);
+    atomic_store(&outside_runs, 0);
     atomic_store(&large_runs, 0);
     atomic_store(&reserved_runs, 0);
     atomic_store(&nested_runs, 0);
@@ -217,8 +282,11 @@ static bool run_workload(bool eager)
         must(*pinion_error_detail());
         return false;
     }
-    run_async(pinion_pool_io(pool));
-    check(pool, run_reserved(pinion_pool_io(pool)));
+    struct pinion_io *io = pinion_pool_io(pool);
+    run_async(io);
+    call_outside(io);
+    const unsigned members = run_group(io);
+    check(pool, run_reserved(io), members);
     pinion_pool_destroy(pool);
     must(atomic_load(&detached_runs) == DETACHED);
     return true;
@@ -267,6 +335,70 @@ static void from_any_thread_on_all_may_be_refused(void **state)
     assert_true(fail_everywhere(&threads_left, true, false) > 1);
 }
 
+/* ---- many tasks, of which none is awaited before all are made ---- */
+
+enum { MANY = 100000 / TEST_SLOW, SEVERAL = 5000 };
+
+static struct count_up_future many[MANY];
+
+/* What of them was queued. The worker is held, so all of that stands in the queue at a time. left:
+ * how many allocations go well, then how many of these were not made. */
+static unsigned run_many(unsigned count, long *left)
+{
+    const struct pinion_pool_options options = {
+        .topology = topology, .cpu_count = 2, .eager = true};
+    struct pinion_pool *pool = make_pool(&options);
+    struct pinion_io *io = pinion_pool_io(pool);
+    struct gate gate = GATE_INIT;
+    atomic_uint counter = 0;
+    pass_gate_detached(io, &gate);
+    wait_until(atomic_load(&gate.arrived) == 1);
+    atomic_store(&failures, 0);
+    atomic_store(&allocations_left, *left);
+    for (unsigned i = 0; i < count; i++)
+        many[i] = count_up_async(io, &counter);
+    for (unsigned i = 0; i < count; i++)
+        count_up_await(io, &many[i]);
+    *left = atomic_exchange(&allocations_left, -1);
+    assert_int_equal(atomic_load(&counter), count);
+    const struct pinion_pool_stats stats = stats_of(pool);
+    assert_int_equal(stats.queued + stats.inlined, count + 1);
+    gate_open(&gate);
+    pinion_pool_destroy(pool);
+    return (unsigned)stats.queued - 1;
+}
+
+/* How many allocations they need. */
+static long needed_by(unsigned count)
+{
+    enum { PLENTY = 1000000 };
+    long left = PLENTY;
+    assert_int_equal(run_many(count, &left), count);
+    return PLENTY - left;
+}
+
+static void a_queue_that_is_refused_room_or_blocks_once_misses_that_task_alone(void **state)
+{
+    (void)state;
+    const long needed = needed_by(SEVERAL);
+    assert_true(needed > 5);
+    atomic_store(&all_after, false);
+    for (long n = 0; n < needed; n++) {
+        long left = n;
+        assert_int_equal(run_many(SEVERAL, &left), SEVERAL - 1);
+        assert_int_equal(atomic_load(&failures), 1);
+    }
+}
+
+static void what_memory_has_room_for_is_queued_and_the_rest_runs_in_place(void **state)
+{
+    (void)state;
+    long left = needed_by(MANY) / 2;
+    atomic_store(&all_after, true);
+    assert_in_range(run_many(MANY, &left), MANY / 8, MANY - MANY / 8);
+    assert_true(atomic_load(&failures) > 0);
+}
+
 static void every_thread_begins_with_its_signals_blocked(void **state)
 {
     const struct pinion_pool_options strict = {
@@ -305,6 +437,8 @@ int main(void)
         cmocka_unit_test(from_any_allocation_on_all_may_fail),
         cmocka_unit_test(every_thread_may_be_refused_once),
         cmocka_unit_test(from_any_thread_on_all_may_be_refused),
+        cmocka_unit_test(a_queue_that_is_refused_room_or_blocks_once_misses_that_task_alone),
+        cmocka_unit_test(what_memory_has_room_for_is_queued_and_the_rest_runs_in_place),
         cmocka_unit_test(every_thread_begins_with_its_signals_blocked),
     };
     return cmocka_run_group_tests_name("pool failure", tests, load, unload);
