@@ -28,8 +28,9 @@ struct pinion_head {
 };
 
 /* head: in the io that the thread used last; never NULL. local: the pointer of the task that runs
- * here (pinion_task_local), outside tasks the thread's. stack_low: where less than this is left of
- * the stack, tasks are queued rather than run in place. Read and written by the thread alone. */
+ * here (pinion_task_local), outside tasks the thread's. stack_low: an address; where the stack has
+ * grown below it, tasks are queued rather than run in place. Read and written by the thread
+ * alone. */
 struct pinion_thread {
     struct pinion_head *head;
     void *local;

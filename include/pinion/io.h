@@ -13,13 +13,14 @@
  * (pinion_request_cancel excepted), with the io that made it. The design is that of Zig's std.Io
  * (commit f762597724), whose asyncConcurrent and asyncParallel these are.
  *
- * he library's threads begin with the floating-point modes of the thread that made the io, and with
- * all signals blocked but those of faults. No call changes its caller's errno, its signal mask or
- * its floating-point modes, nor do tasks that it runs in the caller meanwhile: errno, and the modes
- * that <fenv.h> knows, are put back after each. (The typed name_async and name_detached of task.h
- * may be a plain call of the function, and then leave what it leaves.) A task leaves its thread's
- * signal mask, and modes of other kinds (flushing to zero), as it found them, as any function does;
- * on a thread of the library the modes are put back in any case.
+ * The library's threads begin with the floating-point modes of the thread that made the io, and
+ * with all signals blocked but those of faults and the one that cancels use. No call changes its
+ * caller's errno, its signal mask or its floating-point modes, nor do tasks that it runs in the
+ * caller meanwhile: errno, and the modes that <fenv.h> knows, are put back after each. (The typed
+ * name_async and name_detached of task.h may be a plain call of the function, and then leave what
+ * it leaves.) A task leaves its thread's signal mask, and modes of other kinds (flushing to zero),
+ * as it found them, as any function does; on a thread of the library the modes are put back in any
+ * case.
  *
  * After fork, in the child, an io of the parent starts nothing and waits for nothing: calls that
  * return int give -ECHILD, async and detached run in the caller, requests to cancel do nothing, and

@@ -31,8 +31,9 @@ struct pinion_pool;
 
 /* What a worker does that has no task. */
 enum pinion_idle {
-    PINION_IDLE_ADAPTIVE, /* looks for work for spin_us, then sleeps */
-    PINION_IDLE_PARK,     /* sleeps at once */
+    PINION_IDLE_ADAPTIVE, /* looks for work for spin_us, then sleeps; at once while over half of
+                             its node's workers look */
+    PINION_IDLE_PARK,     /* looks at every queue once, then sleeps */
     PINION_IDLE_POLL      /* never sleeps, nor do those who wait for a task: no system calls */
 };
 
@@ -50,9 +51,10 @@ struct pinion_pool_options {
     unsigned max_parallel;           /* parallel and concurrent tasks at a time; 0: no limit */
     int64_t retire_after;            /* ns idle before a thread above capacity ends; 0: 2 s;
                                         PINION_FOREVER: it stays */
-    bool eager;                      /* always queue async tasks, unless memory is refused or
-                                        capacity is 0; default: run them in the caller when enough
-                                        are queued */
+    bool eager;                      /* always queue async, group and detached tasks, unless memory
+                                        is refused, no worker can be had or cpu_count is 1; default:
+                                        run them in the caller when enough are queued and no worker
+                                        is without a task (an outside thread: when enough are) */
     bool strict;                     /* a degraded start is an error, the first rung's */
     uint64_t reserved[8];            /* zero */
 };
@@ -83,21 +85,25 @@ PINION_API struct pinion_io *pinion_pool_io(struct pinion_pool *pool);
 struct pinion_pool_stats {
     unsigned cpu_count;      /* logical CPUs that the pool counts on */
     unsigned parallel_count; /* reservations: parallel and concurrent tasks that have been accepted
-                                and not ended */
+                                and not ended, and base workers' that called pinion_blocking */
     unsigned capacity;       /* cpu_count - 1 + parallel_count */
     unsigned threads;        /* alive; the caller is not counted */
     unsigned threads_peak;   /* the most that were alive at a time */
     uint64_t inlined;        /* async, group and detached tasks that ran in their maker at once */
-    uint64_t queued;         /* those that were queued: each is counted in inlined or in queued */
+    uint64_t queued;         /* those that were queued: each is counted in inlined or in queued; and
+                                helpers that pinion_parallel_for queued */
     uint64_t claimed;        /* queued tasks that an await or a select ran where it waited */
-    uint64_t stolen_near;    /* tasks taken from another queue of the same node */
+    uint64_t stolen_near;    /* tasks taken from the queue of another thread of the same node */
     uint64_t stolen_far;     /* … of another node */
-    uint64_t injected;       /* tasks queued by threads that are no workers */
-    uint64_t parked;         /* times that a worker went to sleep */
-    uint64_t woken;          /* times that a sleeping worker was woken for work */
-    uint64_t remote_frees;   /* closures freed by another thread than the one that made them */
-    uint64_t searched;       /* times that a worker looked in vain at the others' queues, in all of
-                                them that it might look at by then (see PINION_IDLE_ADAPTIVE) */
+    uint64_t injected;       /* tasks queued by outside threads, neither the pool's nor its
+                                caller */
+    uint64_t parked;         /* times that a base worker went to sleep */
+    uint64_t woken;          /* times that a sleeping base worker was woken for work */
+    uint64_t remote_frees;   /* closures freed by another thread than the one that made them, or by
+                                an outside thread, once they are back; several go at a time */
+    uint64_t searched;       /* times that a base worker looked in vain at the others' queues, in
+                                all of them that it might look at by then: at what is far only
+                                after a while */
     uint64_t reserved[7];
 };
 
@@ -113,8 +119,9 @@ struct pinion_worker_stats {
     bool alive;            /* its thread runs */
     int cpu;               /* the CPU it is pinned to, read back from the kernel; -1: none */
     unsigned node;         /* of its seat; PINION_NO_NODE: none */
-    uint64_t tasks;        /* queued, concurrent and parallel tasks that it ran */
-    uint64_t inlined;      /* async tasks that its tasks ran in place */
+    uint64_t tasks;        /* queued, concurrent and parallel tasks that it took and ran, claimed
+                              ones not counted */
+    uint64_t inlined;      /* async, group and detached tasks that it ran where they were made */
     uint64_t stolen_near, stolen_far, parked, searched; /* as in struct pinion_pool_stats */
     uint64_t arena_bytes;  /* memory that its closures occupy, used and free */
     uint64_t local_bytes;  /* … of which the kernel says it is on the worker's node, */
