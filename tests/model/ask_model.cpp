@@ -119,6 +119,25 @@ struct awaiting : ask_model<awaiting, 1> {
     }
 };
 
+/* Where nobody sleeps for the lock, and its release is no change. */
+struct polling : ask_model<polling, 1> {
+    void begin()
+    {
+        ask_model::begin();
+        pn_deque_avoid_calls(&deque);
+    }
+
+    void thread(unsigned index)
+    {
+        if (index) {
+            steal();
+            return;
+        }
+        spawn(0);
+        spawn(1);
+    }
+};
+
 struct two_thieves : ask_model<two_thieves, 2> {
     void thread(unsigned index)
     {
@@ -139,6 +158,7 @@ static bool run()
            model_all<awaiting>(2) &&
            model_random<one_thief>(50000) &&
            model_random<awaiting>(50000) &&
+           model_random<polling>(50000) &&
            model_random<two_thieves>(100000);
 }
 

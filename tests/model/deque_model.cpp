@@ -195,7 +195,7 @@ struct unsplit : deque_model<unsplit, 1, 3> {
     void begin()
     {
         deque_model::begin();
-        deque.is_split = false;
+        pn_deque_avoid_calls(&deque);
     }
 
     void thread(unsigned index)
@@ -279,6 +279,7 @@ struct thieves : deque_model<thieves, 2, 4> {
         if (pn_deque_pop_if(&deque, &task[1]))
             take(&task[1]);
         push(2);
+        MUST(!pn_deque_pop_if(&deque, &task[0]));
         pop();
         push(3);
         if (pn_deque_pop_if(&deque, &task[3]))

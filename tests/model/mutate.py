@@ -138,6 +138,7 @@ BEHIND = ('who reads it has read searching first, as 0: from the change in lie_d
 LATE = ('a count that is seen late, and so too high, is a look in vain; a worker that rose or was '
         'picked looks at every queue again, after it next lay down')
 
+LOOKED = 'equivalent: it is looked at under the lock, too; this saves the lock'
 CLEARS = ('equivalent by the rules of C++20: a load in the total order that reads what another '
           'thread cleared comes before the store that follows. C17 says so of ordered stores only; '
           'Relacy knows no such difference')
@@ -147,6 +148,13 @@ CLAIMED = ('equivalent: one of take and claim wins by the order of the changes a
 
 # Why a mutant lives: (file, function, beginning of the text, what became of it or '*'): reason.
 SURVIVORS = {
+    ('deque.h', 'pn_deque_push', 'pn_load_acquire(&deque->top)', 'relaxed'):
+        'a thief would have to read the slot after it had moved top: Relacy runs each thread in '
+        "its program's order, and so sees no load of a value that is stored later",
+    ('deque.h', 'pn_deque_pop_if', 'pn_load_relaxed(&deque->top) == bottom', 'false'):
+        'equivalent: pn_deque_take_back finds out, too; this saves the lock',
+    ('deque.c', 'pn_deque_steal', 'is_any_public(', 'true'): LOOKED,
+    ('deque.c', 'pn_deque_steal_since', 'is_any_public(', 'true'): LOOKED,
     ('deque.h', 'pn_deque_count', 'pn_load_seq_cst(&deque->top)', '*'):
         'a top that is too low makes the count too high: a look in vain',
     ('ask.h', 'pn_let_ask', 'pn_plain_store_seq_cst(', 'release'): CLEARS,
