@@ -65,8 +65,8 @@ void pn_deque_publish(struct pn_deque *deque)
 {
     pn_store_relaxed(&deque->is_requested, false);
     pn_lock(&deque->lock);
-    /* Release: slots and tasks, for who looks at split without the lock and then takes it. */
-    pn_store_release(&deque->split, pn_load_relaxed(&deque->bottom));
+    /* Relaxed: who takes them does so under the lock, which publishes slots and tasks. */
+    pn_store_relaxed(&deque->split, pn_load_relaxed(&deque->bottom));
     pn_unlock(&deque->lock);
 }
 
