@@ -75,7 +75,7 @@ static bool is_enough(struct pn_worker *worker)
         return true;
     }
     if (pool->is_eager || pn_deque_count(&worker->deque) < enough(worker) || is_hungry(pool) ||
-        pn_is_stack_low())
+        pn_deque_is_requested(&worker->deque) || pn_is_stack_low())
         return false;
     pn_ask_no_more(&worker->head->shared, &pool->io, &worker->deque, enough(worker));
     return true;

@@ -16,9 +16,10 @@
 #define LANE_TURN   0
 #define OLDEST_TURN 30
 
-/* Who finds a single task in its lane has caught up with who injects, and leaves the lane alone for
- * so many looks, a microsecond or two: two threads that hand over each task by itself do little
- * else than to move the lane between their caches. */
+/* Who finds few tasks in its lane has caught up with who injects, and leaves the lane alone for so
+ * many looks, some microseconds: two threads that hand over each task by itself do little else than
+ * to move the lane between their caches. */
+#define LANE_FEW   16
 #define LANE_RESTS 64
 
 /* An owner that has not answered for so long computes: its entries are taken by force. */
@@ -120,7 +121,7 @@ static struct pinion_task *from_own_lane(struct pn_scheduler *scheduler, struct 
         return NULL;
     }
     struct pinion_task *task = pn_lane_pop_share(scout->lane, workers ? workers : 1, scout->deque);
-    if (task && pn_deque_count(scout->deque) < 16)
+    if (task && pn_deque_count(scout->deque) < LANE_FEW)
         scout->rests = LANE_RESTS;
     if (!task || is_mine(scout, task))
         return task;
