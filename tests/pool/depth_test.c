@@ -306,11 +306,46 @@ static void a_cancel_there_hands_its_task_over_too(void **state)
     let_go(&held);
 }
 
+PINION_TASK(void, need_room, (struct held *, held))
+{
+    must(pinion_stack_pointer_() >= pinion_thread_1.stack_low);
+    atomic_fetch_add(&held->begun, 1);
+}
+
+/* Leaves some time to who waits for this, and looks for what this has queued. */
+PINION_TASK(int, queue_and_linger, (struct held *, held))
+{
+    struct need_room_future future = need_room_async(held->io, held);
+    for (int i = 0; i < 1000 && !atomic_load(&held->begun); i++)
+        (void)sched_yield();
+    need_room_await(held->io, &future);
+    return (int)gettid();
+}
+
+static int await_who_lingers(struct held *held)
+{
+    struct queue_and_linger_future future = queue_and_linger_async(held->io, held);
+    must(future.future.task);
+    return queue_and_linger_await(held->io, &future) != (int)gettid();
+}
+
+static void who_waits_there_runs_nothing_on_what_is_left_of_the_stack(void **state)
+{
+    (void)state;
+    const struct pinion_pool_options options = {
+        .cpu_count = 2, .eager = true, .stack_bytes = STACK, .idle = PINION_IDLE_POLL};
+    struct held held;
+    hold(&held, &options);
+    assert_int_equal(run_at_the_end(&held, await_who_lingers), 1);
+    let_go(&held);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(in_place_a_level_takes_at_most_twice_the_stack_of_a_plain_call),
         cmocka_unit_test(recursion_deeper_than_any_stack_goes_on_on_others),
+        cmocka_unit_test(who_waits_there_runs_nothing_on_what_is_left_of_the_stack),
         cmocka_unit_test(there_an_await_makes_a_reservation_for_the_task_that_it_would_run),
         cmocka_unit_test(where_no_reservation_can_be_had_it_runs_in_place_there_too),
         cmocka_unit_test(a_request_reaches_the_task_that_was_handed_to_another_thread),
