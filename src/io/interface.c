@@ -146,7 +146,8 @@ static __attribute__((noinline)) void wait_elsewhere(struct pinion_io *io,
     struct awaited awaited = {.io = io, .task = task};
     const struct pn_help help = {.find = find_help, .run = run_help, .context = &awaited};
     struct pn_await await;
-    if (io->spin_ns && pn_glance(is_done, task))
+    const bool passes_on = caller && (pn_load_relaxed(&caller->cancel) & PN_CANCEL_ARMED);
+    if (io->spin_ns && !passes_on && pn_glance(is_done, task))
         return;
     pn_await_enter_all();
     pn_await_begin(&await, caller, target);

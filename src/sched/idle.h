@@ -83,6 +83,13 @@ static inline bool pn_idle_is_crowded(const struct pn_idle *idle, unsigned node)
     return pn_load_relaxed(&idle->nodes[node].searching) > (half ? half : 1);
 }
 
+/* Whether one more would be too many. A hint. */
+static inline bool pn_idle_is_staffed(const struct pn_idle *idle, unsigned node)
+{
+    const int half = (int)(idle->nodes[node].workers / 2);
+    return pn_load_relaxed(&idle->nodes[node].searching) >= (half ? half : 1);
+}
+
 /* A worker that searched stops, and stays awake. True if it was its node's last: if there is more
  * to do on its node, or anywhere and nobody searches, it is to ask for another. */
 static inline bool pn_idle_found(struct pn_idle *idle, unsigned node)

@@ -326,14 +326,33 @@ static struct pn_step lie_down(struct pn_scheduler *scheduler, struct pn_scout *
     return look_again;
 }
 
-static struct pn_step begin_search(struct pn_scheduler *scheduler, struct pn_scout *scout)
+/* A whole round at a time, by a worker that does not count as searching. */
+static struct pinion_task *glance(struct pn_scheduler *scheduler, struct pn_scout *scout,
+                                  int64_t now)
+{
+    struct pinion_task *task = begin_round(scheduler, scout, now);
+    while (!task && pn_neighbor_distance(&scout->walk) <= PN_FARTHEST)
+        task = look_at_next(scheduler, scout, now);
+    if (!task)
+        task = end_round(scheduler, scout, now);
+    scout->is_in_round = false;
+    return task;
+}
+
+static struct pn_step begin_search(struct pn_scheduler *scheduler, struct pn_scout *scout,
+                                   int64_t now)
 {
     const unsigned node = scout->neighbors->home;
+    const bool is_crowded =
+        scheduler->spin_ns != INT64_MAX && pn_idle_is_staffed(&scheduler->idle, node);
+    pn_scout_begin(scout);
+    scout->is_searching = false;
+    struct pinion_task *task = is_crowded ? glance(scheduler, scout, now) : NULL;
+    if (task)
+        return (struct pn_step){.kind = PN_STEP_RUN, .task = task};
     pn_scout_begin(scout);
     pn_idle_search(&scheduler->idle, node);
-    if (scheduler->spin_ns != INT64_MAX && pn_idle_is_crowded(&scheduler->idle, node))
-        return lie_down(scheduler, scout);
-    return look_again;
+    return is_crowded ? lie_down(scheduler, scout) : look_again;
 }
 
 /* Whether another is to search, now that the last of the node does not any more. What is farther
@@ -386,7 +405,7 @@ struct pn_step pn_scheduler_step(struct pn_scheduler *scheduler, struct pn_scout
         return search(scheduler, scout, now);
     struct pinion_task *task = own(scheduler, scout);
     return task ? (struct pn_step){.kind = PN_STEP_RUN, .task = task}
-                : begin_search(scheduler, scout);
+                : begin_search(scheduler, scout, now);
 }
 
 void pn_scheduler_rise(struct pn_scheduler *scheduler, struct pn_scout *scout)
