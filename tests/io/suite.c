@@ -177,6 +177,7 @@ static void run_within(const void *context, void *result)
     (void)result;
     gate_enter(&within->gate);
     within->body(within);
+    atomic_store(&within->ended, 1);
 }
 
 void within_start(struct suite *suite, struct within *within, void (*body)(struct within *within),
@@ -195,6 +196,7 @@ void within_start(struct suite *suite, struct within *within, void (*body)(struc
 
 void within_end(struct within *within)
 {
+    suite_until(&within->ended, 1); /* who awaited it might run what it made */
     pinion_await(within->suite->io, &within->future, NULL);
     gate_fini(&within->gate);
 }

@@ -132,6 +132,7 @@ struct within {
     void (*body)(struct within *within);
     struct gate gate;
     _Atomic int reached; /* what the body says of how far it is */
+    _Atomic int ended;   /* 1: it has returned */
     void *extra;
     struct pinion_future future;
 };
