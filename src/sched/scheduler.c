@@ -330,6 +330,7 @@ static struct pn_step lie_down(struct pn_scheduler *scheduler, struct pn_scout *
 static struct pinion_task *glance(struct pn_scheduler *scheduler, struct pn_scout *scout,
                                   int64_t now)
 {
+    scout->idle_since = scout->awake_since = now;
     struct pinion_task *task = begin_round(scheduler, scout, now);
     while (!task && pn_neighbor_distance(&scout->walk) <= PN_FARTHEST)
         task = look_at_next(scheduler, scout, now);
