@@ -158,8 +158,8 @@ static inline bool pn_deque_pop_if(struct pn_deque *deque, const struct pinion_t
 {
     const int64_t bottom = pn_load_relaxed(&deque->bottom);
     /* Relaxed: top only counts up to bottom, so this tells an empty deque for sure. */
-    if (pn_load_relaxed(pn_deque_slot(deque, bottom - 1)) != task ||
-        pn_load_relaxed(&deque->top) == bottom)
+    if (pn_load_relaxed(&deque->top) == bottom ||
+        pn_load_relaxed(pn_deque_slot(deque, bottom - 1)) != task)
         return false;
     return pn_deque_pop_at(deque, bottom - 1) != NULL;
 }
