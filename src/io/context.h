@@ -37,7 +37,7 @@ static inline struct pn_context *pn_context(void)
 static inline struct pinion_thread *pn_thread(void)
 {
     struct pinion_thread *here = &pinion_thread_1;
-#if defined(__SANITIZE_ADDRESS__) /* for what else the null check is not asked for; it costs */
+#if defined(__SANITIZE_ADDRESS__) /* builds for tests, which have the null check too; it costs */
     __asm__("" : "+r"(here));
 #endif
     return here;

@@ -245,7 +245,7 @@ static inline void consume(struct pinion_io *io, struct pinion_future *future, v
 /* Returns when the task, which was not done, is: run here, if nobody took it, or waited for. True
  * if its result has gone to `result`. caller: the task whose requests are passed on, or NULL. */
 static inline bool complete(struct pinion_io *io, struct pinion_task *task, void *result,
-                     struct pinion_task *caller)
+                            struct pinion_task *caller)
 {
     if (io->vtable->take_own(io, task)) {
         run_here(io, &(struct taken){.task = task, .is_own = true, .result = result}, caller);

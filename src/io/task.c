@@ -192,20 +192,10 @@ void pn_call_run(const struct pinion_call *call, void *result)
     pn_note_recall(&note);
 }
 
-static void run(struct pinion_task *task, void *local, void *result)
+void pn_task_run(struct pinion_task *task)
 {
-    struct pn_context *context = pn_context();
-    struct pinion_thread *thread = pn_thread();
-    struct pinion_task *const outer = context->task;
-    void *const outer_local = thread->local;
-    context->task = task;
-    thread->local = local;
-    task->start(pn_task_context(task), result);
-    thread->local = outer_local;
-    context->task = outer;
+    pn_task_call(task, task->local, pn_task_result(task));
 }
-
-void pn_task_run(struct pinion_task *task) { run(task, task->local, pn_task_result(task)); }
 
 struct pn_run {
     struct pinion_task *task;
@@ -219,7 +209,7 @@ void pn_task_run_at(struct pinion_task *task, void *runner, int64_t first)
     pn_context()->runs = &here;
     task->first = first;
     pn_store_release(&task->link, runner); /* first: pairs with pn_task_runner */
-    run(task, local, pn_task_result(task));
+    pn_task_call(task, local, pn_task_result(task));
     pn_context()->runs = here.outer;
 }
 

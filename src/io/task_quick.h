@@ -86,22 +86,28 @@ static inline struct pinion_task *pn_task_create_quickly(const struct pn_spawn *
 }
 _Static_assert(sizeof(struct pinion_task) % alignof(max_align_t) == 0, "see above");
 
-/* Runs a task that its await has taken out of the caller's own queue, so that nobody else knows it,
- * and that is DONE after it: its result goes to `result`, unless that is NULL, and errno and the
- * floating-point modes are put back. */
-static inline void pn_task_run_own(struct pinion_task *task, void *result)
+/* Calls its function as the current task, which begins with that pointer (pinion_task_local). */
+static inline void pn_task_call(struct pinion_task *task, void *local, void *result)
 {
     struct pn_context *context = pn_context();
     struct pinion_thread *thread = pn_thread();
     struct pinion_task *const outer = context->task;
     void *const outer_local = thread->local;
-    const struct pn_note note = pn_note_take();
-    const int saved = errno;
     context->task = task;
-    thread->local = task->local;
-    task->start(pn_task_context(task), result ? result : pn_task_result(task));
+    thread->local = local;
+    task->start(pn_task_context(task), result);
     thread->local = outer_local;
     context->task = outer;
+}
+
+/* Runs a task that its await has taken out of the caller's own queue, so that nobody else knows it,
+ * and that is DONE after it: its result goes to `result`, unless that is NULL, and errno and the
+ * floating-point modes are put back. */
+static inline void pn_task_run_own(struct pinion_task *task, void *result)
+{
+    const struct pn_note note = pn_note_take();
+    const int saved = errno;
+    pn_task_call(task, task->local, result ? result : pn_task_result(task));
     errno = saved;
     pn_note_recall(&note);
     pn_store_relaxed(&task->state, PN_TASK_DONE); /* nobody else looks */

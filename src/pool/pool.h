@@ -54,7 +54,8 @@ struct pn_head {
     unsigned holders; /* of the caller's: the slot and its thread's membership, under their lock */
 };
 
-/* What outside threads of a node share. They add with locked instructions, on a line of its own. */
+/* What outside threads of a node share. queued and injected are counted under the lane's lock, the
+ * rest with locked instructions. */
 struct pn_pool_node {
     unsigned node;              /* OS index, PINION_NO_NODE: the machine names none */
     struct pinion_arena *arena; /* constant */
@@ -90,7 +91,7 @@ struct pn_worker {
     struct pn_slab *slab;   /* owned by the slot's thread */
     struct pn_head *head;
 
-    /* The thread's own. */
+    /* The thread's own, but what of the scout is constant. */
     struct pn_scout scout;
     unsigned tombstones; /* at most so many claimed entries are in the deque */
     bool is_announced;   /* counted in scheduler.announced */

@@ -303,8 +303,7 @@ static bool may_help(struct pinion_task *task, void *context)
 {
     const struct helping *helping = context;
     return task->kind == PN_ASYNC && !task->is_member &&
-           pn_task_runner(helping->awaited) == helping->runner &&
-           !pn_task_is_done(helping->awaited);
+           pn_task_runs_at(helping->awaited, helping->runner);
 }
 
 static void *pool_find_help(struct pinion_io *io, struct pinion_task *awaited)

@@ -196,7 +196,7 @@ static int64_t time_of_look(const struct pn_worker *worker, int64_t looks)
 static void pause_between(const struct pn_worker *worker, unsigned *pauses)
 {
     const struct pn_idle *idle = &worker->pool->scheduler.idle;
-    const bool is_crowded = pn_idle_is_crowded(idle, worker->neighbors->home);
+    const bool is_crowded = pn_idle_excess(idle, worker->neighbors->home) > 0;
     *pauses = is_crowded && *pauses < PAUSES_MAX ? *pauses * 2 : is_crowded ? PAUSES_MAX : 1;
     for (unsigned i = 0; i < *pauses; i++)
         pn_pause();

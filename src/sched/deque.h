@@ -27,7 +27,8 @@
 
 struct pinion_task;
 
-/* top and split are written under the lock, bottom and ring by the owner (ring under the lock too).
+/* top and split are written under the lock, the rest by the owner (slots and size under the lock
+ * too).
  *
  *   top <= split <= bottom; split <= bottom + 1 while the owner pops
  *   [top, split) is public, [split, bottom) private; bottom - top <= size
@@ -42,7 +43,7 @@ struct pn_deque {
     alignas(PN_LINE_PAIR) _Atomic(int64_t) bottom;
     _Atomic(struct pinion_task *) *slots;
     size_t size;     /* of slots, a power of two */
-    bool is_split;   /* else there is no asymmetric fence to be had, and everything is public */
+    bool is_split;   /* else all is public: there is no asymmetric fence, or none is to be used */
 };
 
 /* Makes an empty deque with room for size entries, a power of two. 0 or -ENOMEM. */
@@ -130,7 +131,7 @@ static inline _Atomic(struct pinion_task *) *pn_deque_slot(const struct pn_deque
 static inline bool pn_deque_push(struct pn_deque *deque, struct pinion_task *task, bool may_grow)
 {
     const int64_t bottom = pn_load_relaxed(&deque->bottom); /* only this thread writes it */
-    /* Acquire: a thief has read a slot before it moved top; pairs with its release. */
+    /* Acquire: a thief has read a slot before it moved top; pairs with its store. */
     if (PN_UNLIKELY((size_t)(bottom - pn_load_acquire(&deque->top)) >= deque->size) &&
         !(may_grow && pn_deque_grow(deque)))
         return false;

@@ -75,19 +75,12 @@ static inline void pn_idle_search(struct pn_idle *idle, unsigned node)
     pn_fetch_add_seq_cst(&idle->nodes[node].searching, 1);
 }
 
-/* Whether more of a node's workers search than are of use: over half of them, and over one. A
- * hint. */
-static inline bool pn_idle_is_crowded(const struct pn_idle *idle, unsigned node)
+/* By how many more of a node's workers search than are of use, which is half of them, and one at
+ * least. A hint. */
+static inline int pn_idle_excess(const struct pn_idle *idle, unsigned node)
 {
     const int half = (int)(idle->nodes[node].workers / 2);
-    return pn_load_relaxed(&idle->nodes[node].searching) > (half ? half : 1);
-}
-
-/* Whether one more would be too many. A hint. */
-static inline bool pn_idle_is_staffed(const struct pn_idle *idle, unsigned node)
-{
-    const int half = (int)(idle->nodes[node].workers / 2);
-    return pn_load_relaxed(&idle->nodes[node].searching) >= (half ? half : 1);
+    return pn_load_relaxed(&idle->nodes[node].searching) - (half ? half : 1);
 }
 
 /* A worker that searched stops, and stays awake. True if it was its node's last: if there is more

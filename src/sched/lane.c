@@ -48,10 +48,11 @@ void pn_lane_push(struct pn_lane *lane, struct pinion_task *task)
     pn_unlock(&lane->lock);
 }
 
+/* No more than a share: each of them may have to be fetched. */
 static void refill_locked(struct pn_lane *lane)
 {
     struct pinion_task *task;
-    while (lane->ring_count < PN_LANE_RING && (task = lane->head)) {
+    while (lane->ring_count < SHARE_MAX && (task = lane->head)) {
         lane->head = pn_load_relaxed(&task->link);
         pn_store_relaxed(&task->link, NULL);
         ring_add_locked(lane, task);

@@ -25,7 +25,7 @@ struct pn_deque;
  *
  *   count >= ring_count + length of the list head … tail, and more only while who took some has not
  *     shown them yet
- *   the list is empty unless the ring was full, and is then emptied before the ring is used again
+ *   the ring's are older than the list's: while the list has any, what is pushed goes there
  *
  * Blocking, for as long as some pointers are copied. */
 struct pn_lane {

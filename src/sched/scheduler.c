@@ -25,15 +25,15 @@
 /* An owner that has not answered for so long computes: its entries are taken by force. */
 #define FORCE_AFTER_NS INT64_C(100000)
 
-/* What it costs to fetch a task from so far: about four cache lines. Of another node the line takes
- * some 25 ns for each 10 that the firmware says it is far (10: itself), and more under load. */
+/* What it costs to fetch a task from so far: about four cache lines. Of another node a line takes
+ * some 25 ns for each 10 that the firmware says it is far (10: itself). Reckoned, not measured. */
 int64_t pn_patience_ns(unsigned distance)
 {
     static const int64_t costs[] = {
         [PN_SAME_CORE] = 0, [PN_SAME_LLC] = 100, [PN_SAME_NODE] = 400};
     if (distance < PN_OTHER_NODE)
         return costs[distance];
-    const int64_t far = costs[PN_SAME_NODE] + (int64_t)(distance - PN_OTHER_NODE) * 100;
+    const int64_t far = costs[PN_SAME_NODE] + (int64_t)(distance - PN_OTHER_NODE) * 10;
     return far < 10000 ? far : 10000;
 }
 
@@ -331,6 +331,7 @@ static struct pinion_task *glance(struct pn_scheduler *scheduler, struct pn_scou
                                   int64_t now)
 {
     scout->idle_since = scout->awake_since = now;
+    scout->asked = NULL;
     struct pinion_task *task = begin_round(scheduler, scout, now);
     while (!task && pn_neighbor_distance(&scout->walk) <= PN_FARTHEST)
         task = look_at_next(scheduler, scout, now);
@@ -344,16 +345,15 @@ static struct pn_step begin_search(struct pn_scheduler *scheduler, struct pn_sco
                                    int64_t now)
 {
     const unsigned node = scout->neighbors->home;
-    const bool is_crowded =
-        scheduler->spin_ns != INT64_MAX && pn_idle_is_staffed(&scheduler->idle, node);
-    pn_scout_begin(scout);
-    scout->is_searching = false;
-    struct pinion_task *task = is_crowded ? glance(scheduler, scout, now) : NULL;
+    const bool is_full =
+        scheduler->spin_ns != INT64_MAX && pn_idle_excess(&scheduler->idle, node) >= 0;
+    /* Without a look each of its tasks from elsewhere would take a wake. */
+    struct pinion_task *task = is_full ? glance(scheduler, scout, now) : NULL;
     if (task)
         return (struct pn_step){.kind = PN_STEP_RUN, .task = task};
     pn_scout_begin(scout);
     pn_idle_search(&scheduler->idle, node);
-    return is_crowded ? lie_down(scheduler, scout) : look_again;
+    return is_full ? lie_down(scheduler, scout) : look_again;
 }
 
 /* Whether another is to search, now that the last of the node does not any more. What is farther

@@ -91,19 +91,18 @@ static void more_than_the_ring_holds_stays_in_order(void **state)
 {
     const size_t count = 3 * PN_LANE_RING + 7;
     struct pinion_task *queued = test_calloc(count, sizeof *queued);
-    static struct pn_lane space;
-    struct pn_lane *lane = &space;
+    static struct pn_lane lane;
     size_t pushed = 0, popped = 0;
     (void)state;
-    pn_lane_init(lane, false);
+    pn_lane_init(&lane, false);
     while (popped < count) {
         for (size_t i = 0; i < 5 * PN_LANE_RING / 4 && pushed < count; i++)
-            pn_lane_push(lane, &queued[pushed++]);
-        assert_int_equal(pn_lane_count(lane), pushed - popped);
+            pn_lane_push(&lane, &queued[pushed++]);
+        assert_int_equal(pn_lane_count(&lane), pushed - popped);
         for (size_t i = 0; i < PN_LANE_RING / 3 && popped < pushed; i++)
-            assert_ptr_equal(pn_lane_pop(lane), &queued[popped++]);
+            assert_ptr_equal(pn_lane_pop(&lane), &queued[popped++]);
     }
-    assert_null(pn_lane_pop(lane));
+    assert_null(pn_lane_pop(&lane));
     test_free(queued);
 }
 
