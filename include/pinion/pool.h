@@ -31,8 +31,8 @@ struct pinion_pool;
 
 /* What a worker does that has no task. */
 enum pinion_idle {
-    PINION_IDLE_ADAPTIVE, /* looks for work for spin_us, then sleeps; at once while over half of
-                             its node's workers look */
+    PINION_IDLE_ADAPTIVE, /* looks for work for spin_us, then sleeps; while half of its node's
+                             workers look it looks once */
     PINION_IDLE_PARK,     /* looks at every queue once, then sleeps */
     PINION_IDLE_POLL      /* never sleeps, nor do those who wait for a task: no system calls */
 };
