@@ -79,10 +79,29 @@ struct release {
     bool is_stranded; /* who is parked was left beside a lock that became free meanwhile */
 };
 
+/* Who lets go of nothing becomes one reader more, so that the lock does not change hands before the
+ * grants stand. False: a writer has it, who sees to those who are parked when it lets go. Under the
+ * address' lock alone: who grants there counts on who is parked to keep other readers out. */
+static bool join(struct release *release)
+{
+    uint32_t seen = pn_load_relaxed(&release->lock->word);
+    do
+        if (seen & WRITER)
+            return false;
+    /* Acquire: as take, on behalf of who is granted the lock. */
+    while (!pn_cas_acquire(&release->lock->word, &seen, seen + READER));
+    release->leaving = READER;
+    return true;
+}
+
 static void begin(struct release *release, uint32_t first_kind)
 {
-    _Atomic uint32_t *word = &release->lock->word;
+    _Atomic(uint32_t) *word = &release->lock->word;
     release->has_begun = true;
+    if (!release->leaving && !join(release)) {
+        release->held = WRITER;
+        return;
+    }
     release->held = held(pn_load_relaxed(word) - release->leaving);
     release->is_handing = (first_kind & URGENT) || release->held;
     if (release->is_handing)

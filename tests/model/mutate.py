@@ -46,6 +46,7 @@ MODELS = {
     'parking': ['src/io/futex_call.c', 'src/sched/parking.c', 'src/base/lock.c',
                 'src/io/waiter.c'],
     'mutex': ['src/io/mutex.c', 'src/io/mutex.h', 'src/sched/parking.c', 'src/base/lock.c'],
+    'rwlock': ['src/io/rwlock.c'],
     'remote': ['alloc/remote.h'],
     'idle': ['src/sched/idle.c', 'src/sched/idle.h', 'src/sched/deque.c', 'src/sched/deque.h'],
 }
