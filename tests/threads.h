@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * For tests with threads: checks there, where cmocka's assertions can't be used, and a look at what
- * one does.
+ * For tests with threads: checks there, where cmocka's assertions can't be used, how long to wait
+ * for one, and a look at what it does.
  */
 #ifndef TESTS_THREADS_H
 #define TESTS_THREADS_H
@@ -20,6 +20,14 @@
             abort();                                                                               \
         }                                                                                          \
     } while (0)
+
+/* Seconds after which what has to come won't: a failure, never a measure. For an emulated or busy
+ * machine PATIENCE=N in the environment makes them N times as many, as in tools/test. */
+static inline int patience_s(void)
+{
+    const char *times = getenv("PATIENCE");
+    return 60 * (times ? atoi(times) : 1);
+}
 
 /* Whether a thread of this process sleeps in a system call: its state in /proc is S. */
 static inline bool sleeps(int tid)

@@ -228,7 +228,7 @@ fail:
 int pn_plan_make(const struct pinion_topology *topology, const struct pinion_plan_options *options,
                  unsigned workers, struct pinion_plan **plan)
 {
-    struct plan *made;
+    struct plan *made = NULL;
     int error = check_options(options ? options : &defaults);
     if (!error)
         error = plan_make(topology, options ? options : &defaults, workers, &made);

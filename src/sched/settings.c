@@ -37,7 +37,7 @@ int pn_settings_read(struct pinion_plan_options *plan, enum pinion_idle *idle)
     const char *text;
     int error;
     if ((text = value_of("PINION_IDLE"))) {
-        enum pinion_idle value;
+        enum pinion_idle value = 0;
         if ((error = idle_parse(text, &value)))
             return error;
         if (*idle == 0)

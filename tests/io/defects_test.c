@@ -30,13 +30,13 @@
 
 #include <pinion.h>
 
+#include "../threads.h"
+
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define ROUNDS(n) ((n) / 10 + 1)
 #else
 #define ROUNDS(n) (n)
 #endif
-
-#define PATIENCE_S 60
 
 static struct pinion_pool *pool;
 static struct pinion_io *io;
@@ -61,8 +61,8 @@ static void until(const _Atomic int *value, int n)
     (void)clock_gettime(CLOCK_MONOTONIC, &begin);
     while (atomic_load(value) < n) {
         (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        if (now.tv_sec - begin.tv_sec > PATIENCE_S) {
-            (void)fprintf(stderr, "waited for %d s; this hangs\n", PATIENCE_S);
+        if (now.tv_sec - begin.tv_sec > patience_s()) {
+            (void)fprintf(stderr, "waited for %d s; this hangs\n", patience_s());
             abort();
         }
         (void)sched_yield();

@@ -47,9 +47,6 @@
 #define UNDER_TSAN 0
 #endif
 
-/* A wait that lasts so long hangs. */
-#define PATIENCE_S 60
-
 static inline time_t seconds(void)
 {
     struct timespec now;
@@ -59,7 +56,7 @@ static inline time_t seconds(void)
 
 #define until(condition)                                                                           \
     do {                                                                                           \
-        const time_t end_ = seconds() + PATIENCE_S;                                                \
+        const time_t end_ = seconds() + patience_s();                                              \
         while (!(condition)) {                                                                     \
             must(seconds() <= end_);                                                               \
             (void)sched_yield();                                                                   \

@@ -14,8 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A wait that lasts so long hangs. */
-#define PATIENCE_S 60
+#include "../threads.h"
 
 static _Atomic(const char *) broken;
 static _Atomic int broken_line;
@@ -37,7 +36,7 @@ void suite_expect(bool holds, const char *what, const char *file, int line)
 static _Noreturn void hangs(const char *where)
 {
     const char *of = atomic_load(&note);
-    (void)fprintf(stderr, "%s: waited for %d s; this hangs%s%s\n", where, PATIENCE_S,
+    (void)fprintf(stderr, "%s: waited for %d s; this hangs%s%s\n", where, patience_s(),
                   of ? ": " : "", of ? of : "");
     abort();
 }
@@ -49,7 +48,7 @@ static time_t seconds(void)
     return now.tv_sec;
 }
 
-int64_t suite_patience(void) { return (int64_t)seconds() + PATIENCE_S; }
+int64_t suite_patience(void) { return (int64_t)seconds() + patience_s(); }
 
 void suite_turn(int64_t end, const char *what)
 {
@@ -81,7 +80,7 @@ void gate_enter(struct gate *gate)
 {
     struct timespec end;
     (void)clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_sec += PATIENCE_S;
+    end.tv_sec += patience_s();
     (void)pthread_mutex_lock(&gate->lock);
     atomic_fetch_add(&gate->inside, 1);
     while (!gate->is_open)
@@ -117,7 +116,7 @@ void suite_hold(struct suite *suite, struct held *held)
 {
     void *pointer = held;
     const struct pinion_call call = suite_call(hold_one, &pointer);
-    const time_t end = seconds() + PATIENCE_S;
+    const time_t end = seconds() + patience_s();
     gate_init(&held->gate);
     held->caller = pthread_self();
     held->count = 0;

@@ -12,7 +12,7 @@
 #include <pinion/arena.h>
 
 /* In the child checks are `must`: its exit status tells. */
-enum { CHILD_PATIENCE_S = 120, EXITS_WELL = 0 };
+enum { EXITS_WELL = 0 };
 
 /* A sanitizer's malloc has locks that it does not look after at a fork (seen with gcc 12 and clang
  * 14), and ThreadSanitizer forbids threads in such children: with one, children that allocate can
@@ -42,7 +42,7 @@ static pid_t start_child(void)
         (void)sigemptyset(&alarm_only);
         (void)sigaddset(&alarm_only, SIGALRM);
         must(pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL) == 0);
-        (void)alarm(CHILD_PATIENCE_S); /* it hangs: ended by the signal */
+        (void)alarm(2 * (unsigned)patience_s()); /* it hangs: ended by the signal */
     }
     return child;
 }

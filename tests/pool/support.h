@@ -49,16 +49,13 @@
 #define TEST_SLOW 1
 #endif
 
-/* After so long something will not come: a failure, never a measure. */
-#define PATIENCE_S 15
-
 /* ns in which nothing retires. */
 #define LONG_NS (INT64_C(3600) * 1000000000)
 
-/* Polls until the condition holds; it is a failure if it does not for PATIENCE_S. */
+/* Polls until the condition holds; it is a failure if it does not for patience_s. */
 #define wait_until(condition)                                                                      \
     do {                                                                                           \
-        const int64_t until_ = clock_ns() + INT64_C(1000000000) * PATIENCE_S;                      \
+        const int64_t until_ = clock_ns() + INT64_C(1000000000) * patience_s();                    \
         while (!(condition)) {                                                                     \
             if (clock_ns() > until_) {                                                             \
                 (void)fprintf(stderr, "%s:%d: never came: %s\n", __FILE__, __LINE__, #condition);  \
@@ -97,7 +94,7 @@ static inline void gate_pass(struct gate *gate)
 {
     struct timespec until;
     (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE_S;
+    until.tv_sec += patience_s();
     atomic_fetch_add(&gate->arrived, 1);
     (void)pthread_mutex_lock(&gate->lock);
     while (!gate->is_open)

@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 
 PINION = sys.argv[1]
-TIMEOUT = 120
+TIMEOUT = 120 * int(os.environ.get('PATIENCE', '1'))
 
 
 def environment(**variables):
