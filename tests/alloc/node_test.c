@@ -111,7 +111,7 @@ static void every_other_node_is_refused_in_words(void **state)
         if (pn_memory_node_check(node) == 0)
             continue;
         assert_int_equal(pinion_arena_create(node, &arena), -EINVAL);
-        char number[16];
+        char number[24];
         snprintf(number, sizeof(number), "node %d ", node);
         assert_non_null(strstr(pinion_error_detail(), number));
         if (node == 0 || pn_memory_node_check(node - 1) == 0)

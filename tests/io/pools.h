@@ -34,15 +34,19 @@ static int make(const struct suite_io *self, struct pinion_io **io, void **made)
 
 static void destroy(void *made) { pinion_pool_destroy(made); }
 
-#define POOL(cpus, mode, is_eager, words)                                                          \
+#define POOL_WITH(cpus, mode, is_eager, retire_ns, words)                                          \
     {                                                                                              \
         .name = "pool of " #cpus ", " words, .workers = (cpus) - 1, .has_concurrent = true,        \
         .has_parallel = true, .polls = PINION_IDLE_##mode == PINION_IDLE_POLL, .make = make,       \
-        .destroy = destroy,                                                                        \
-        .how = &(const struct pinion_pool_options)                                                 \
+        .destroy = destroy, .how = &(const struct pinion_pool_options)                             \
         {                                                                                          \
-            .cpu_count = (cpus), .idle = PINION_IDLE_##mode, .eager = (is_eager)                   \
+            .cpu_count = (cpus), .idle = PINION_IDLE_##mode, .eager = (is_eager),                  \
+            .retire_after = (retire_ns)                                                            \
         }                                                                                          \
     }
+#define POOL(cpus, mode, is_eager, words) POOL_WITH(cpus, mode, is_eager, 0, words)
+
+/* Its threads that are not needed end: those that poll would take the CPUs from those that are. */
+#define POLLING_POOL(cpus, is_eager, words) POOL_WITH(cpus, POLL, is_eager, 1, words)
 
 #endif

@@ -7,17 +7,16 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "stress.h"
 
 #define JOBS 120
 #define SEEDS (unsigned)ROUNDS(150)
 
-static const char *const files[] = {
+static const char *const machines[] = {
     "128arm-2pa2n8cluster4co.xml",
     "fakecpuid1f-64intel64-2p4d2n2c2t.xml",
-};
-static const char *const descriptions[] = {
     "pu:2",
     "core:3 pu:2",
     "numa:4 l3:1 core:1 pu:1",
@@ -25,12 +24,20 @@ static const char *const descriptions[] = {
     "numa:8 core:8 pu:1",
     "l3:8 core:8 pu:1",
 };
-#define FILES    (sizeof files / sizeof files[0])
-#define MACHINES_TESTED (FILES + sizeof descriptions / sizeof descriptions[0])
+#define MACHINES_TESTED (sizeof machines / sizeof machines[0])
 
-static struct pinion_topology *machine(size_t i)
+/* By its file or description. It stays until the next is asked for: to load one may take longer
+ * than what is tried with it. */
+static struct pinion_topology *machine(const char *name)
 {
-    return i < FILES ? load_file(files[i]) : load_synthetic(descriptions[i - FILES]);
+    static struct pinion_topology *loaded;
+    static const char *name_loaded;
+    if (!name_loaded || strcmp(name, name_loaded) != 0) {
+        pinion_topology_destroy(loaded);
+        loaded = strstr(name, ".xml") ? load_file(name) : load_synthetic(name);
+        name_loaded = name;
+    }
+    return loaded;
 }
 
 /* What is being tried, for who reads of a failure. */
@@ -44,10 +51,7 @@ static int tell_trial(void **state)
 {
     (void)state;
     if (trial.is_on)
-        print_error("machine %s, seed %u\n",
-                    trial.machine < FILES ? files[trial.machine]
-                                          : descriptions[trial.machine - FILES],
-                    trial.seed);
+        print_error("machine %s, seed %u\n", machines[trial.machine], trial.seed);
     trial.is_on = false;
     return 0;
 }
@@ -114,8 +118,8 @@ static void storms(enum pinion_placement placement)
         for (trial.seed = 0; trial.seed < SEEDS; trial.seed++) {
             struct world world;
             trial.is_on = true;
-            world_make(&world, machine(trial.machine), placement, spins[trial.seed % 4], JOBS,
-                       trial.seed);
+            world_make(&world, machine(machines[trial.machine]), placement,
+                       spins[trial.seed % 4], JOBS, trial.seed);
             world.is_prompt = trial.seed & 4;
             world.hides = trial.seed & 8;
             storm(&world);
@@ -172,7 +176,7 @@ static void an_injected_task_starts_in_bounded_turns_under_full_local_load(void 
     for (trial.machine = 0; trial.machine < MACHINES_TESTED; trial.machine++) {
         struct world world;
         trial.is_on = true;
-        world_make(&world, machine(trial.machine), PINION_PLACE_COMPACT, 0, 300000, 1);
+        world_make(&world, machine(machines[trial.machine]), PINION_PLACE_COMPACT, 0, 300000, 1);
         occupy_all(&world);
         for (unsigned node = 0; node < world.node_count; node++) {
             const bool has_workers = world.scheduler.idle.nodes[node].workers;
@@ -190,7 +194,7 @@ static void a_burst_starts_as_many_turns_later_as_each_worker_has_of_it(void **s
 {
     struct world world;
     (void)state;
-    world_make(&world, load_synthetic("numa:2 core:8 pu:1"), PINION_PLACE_COMPACT, 0, 100000, 1);
+    world_make(&world, machine("numa:2 core:8 pu:1"), PINION_PLACE_COMPACT, 0, 100000, 1);
     occupy_all(&world);
     const unsigned node = world.hands[0].neighbors->home;
     const unsigned workers = world.scheduler.idle.nodes[node].workers;
@@ -206,7 +210,7 @@ static void the_oldest_of_an_own_queue_starts_in_bounded_turns(void **state)
 {
     struct world world;
     (void)state;
-    world_make(&world, load_synthetic("core:2 pu:1"), PINION_PLACE_COMPACT, 0, 10000, 1);
+    world_make(&world, machine("core:2 pu:1"), PINION_PLACE_COMPACT, 0, 10000, 1);
     occupy_all(&world);
     assert_in_range(turns_until(&world, &world.jobs[2], 3 * 61 + 1), 1, 3 * 61);
     assert_int_equal(world.jobs[0].runs, 1);
@@ -227,7 +231,7 @@ static void at_most_half_of_a_node_searches_and_never_nobody(void **state)
     for (trial.machine = 0; trial.machine < MACHINES_TESTED; trial.machine++) {
         struct world world;
         trial.is_on = true;
-        world_make(&world, machine(trial.machine), PINION_PLACE_COMPACT, 1000000, 1, 1);
+        world_make(&world, machine(machines[trial.machine]), PINION_PLACE_COMPACT, 1000000, 1, 1);
         for (unsigned i = 0; i < world.workers; i++)
             world_occupy(&world, &world.hands[i]);
         for (unsigned i = 0; i < world.workers; i++) {
@@ -248,7 +252,7 @@ static void all_poll_who_are_to_poll(void **state)
 {
     struct world world;
     (void)state;
-    world_make(&world, load_synthetic("numa:2 core:8 pu:1"), PINION_PLACE_COMPACT, INT64_MAX, 1, 1);
+    world_make(&world, machine("numa:2 core:8 pu:1"), PINION_PLACE_COMPACT, INT64_MAX, 1, 1);
     for (unsigned i = 0; i < world.workers; i++) {
         world_occupy(&world, &world.hands[i]);
         world_step(&world, &world.hands[i]);
@@ -279,7 +283,7 @@ static bool searches_for(struct world *world, struct hand *hand, int64_t time)
 static void far_work_waits(bool is_injected)
 {
     struct world world;
-    world_make(&world, load_synthetic("numa:2 core:8 pu:1"), PINION_PLACE_COMPACT, 1000000, 10, 1);
+    world_make(&world, machine("numa:2 core:8 pu:1"), PINION_PLACE_COMPACT, 1000000, 10, 1);
     struct hand *thief = &world.hands[0], *victim = on_another_node(&world, thief);
     for (unsigned i = 0; i < world.workers; i++)
         world_occupy(&world, &world.hands[i]);
@@ -311,7 +315,7 @@ static void who_was_woken_looks_everywhere_at_once(void **state)
 {
     struct world world;
     (void)state;
-    world_make(&world, load_synthetic("numa:2 core:2 pu:1"), PINION_PLACE_COMPACT, 1000000, 10, 1);
+    world_make(&world, machine("numa:2 core:2 pu:1"), PINION_PLACE_COMPACT, 1000000, 10, 1);
     struct hand *thief = &world.hands[0], *victim = on_another_node(&world, thief);
     for (unsigned i = 1; i < world.workers; i++)
         world_occupy(&world, &world.hands[i]);

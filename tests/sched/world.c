@@ -142,7 +142,6 @@ void world_end(struct world *world)
     free(world->places);
     pn_node_distances_fini(&world->distances);
     pinion_plan_destroy(world->plan);
-    pinion_topology_destroy(world->topology);
 }
 
 /* ---- what must hold ---- */

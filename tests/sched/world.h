@@ -62,7 +62,7 @@ struct world {
 #define CALLER(world)        (&(world)->hands[(world)->workers])
 #define OUTSIDE(world, node) (&(world)->hands[(world)->workers + 1 + (node)])
 
-/* Workers on all CPUs of the machine but the caller's, all asleep. Owns the topology. */
+/* Workers on all CPUs of the machine but the caller's, all asleep. Borrows the topology. */
 void world_make(struct world *world, struct pinion_topology *topology,
                 enum pinion_placement placement, int64_t spin_ns, unsigned jobs, uint64_t seed);
 void world_end(struct world *world);
