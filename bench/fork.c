@@ -40,34 +40,41 @@ struct forker {
     uint64_t n[3]; /* by size */
 };
 
+#define FAST {16, 30, 35}
+
+/* shares: into how many the repeats are divided. */
 static struct rounds_row *add_fib(struct rounds *rounds, const struct forker *forker,
-                                  unsigned threads)
+                                  unsigned threads, unsigned shares)
 {
     const uint64_t n = forker->n[rounds->size];
-    const struct contest contest = {
-        .workload = "fork", .threads = threads, .size = n, .operations = forks(n)};
+    const struct contest contest = {.workload = "fork", .threads = threads, .size = n,
+                                    .operations = forks(n), .repeats_min = shares};
     char title[32];
     (void)snprintf(title, sizeof title, "fork, %u thread%s", threads, threads > 1 ? "s" : "");
     return contest_row(rounds, forker->contender, &contest, title);
 }
 
-/* Ours beside all the others of so many threads; lazy on one beside the bare call. */
+/* Ours beside all the others of so many threads, the bare call, and that in as many processes. */
 static void add_fibs(struct rounds *rounds, unsigned threads, const struct rounds_row *call)
 {
+    static const struct forker shares = {&contest_processes, FAST};
     static const struct forker peers[] = {
-        {&contest_rayon, {16, 30, 35}},   {&contest_tbb, {16, 26, 30}},
+        {&contest_rayon, FAST},           {&contest_tbb, {16, 26, 30}},
         {&contest_libgomp, {12, 22, 26}}, {&contest_libomp, {12, 22, 26}},
         {&contest_tokio, {12, 20, 24}},   {&contest_go, {12, 22, 26}},
         {&contest_fiber, {10, 17, 20}},
     };
-    static const struct forker ours[] = {{&contest_lazy, {16, 30, 35}},
+    static const struct forker ours[] = {{&contest_lazy, FAST},
                                          {&contest_eager, {16, 27, 32}}};
     const struct rounds_row *rows[sizeof peers / sizeof peers[0]];
+    const struct rounds_row *floor =
+        threads > 1 ? add_fib(rounds, &shares, threads, threads) : NULL;
     for (size_t i = 0; i < sizeof peers / sizeof peers[0]; i++)
-        rows[i] = add_fib(rounds, &peers[i], threads);
+        rows[i] = add_fib(rounds, &peers[i], threads, 1);
     for (size_t i = 0; i < 2; i++) {
-        struct rounds_row *row = add_fib(rounds, &ours[i], threads);
+        struct rounds_row *row = add_fib(rounds, &ours[i], threads, 1);
         contest_compare(row, call);
+        contest_compare(row, floor);
         for (size_t j = 0; j < sizeof peers / sizeof peers[0]; j++)
             contest_compare(row, rows[j]);
     }
@@ -104,11 +111,11 @@ int main(int argc, char **argv)
         {"queens", "queens", {8, 11, 13}},
     };
     static struct contender plain = {.name = "plain call", .program = "bench-bare"};
-    static const struct forker call = {&plain, {16, 30, 35}};
+    static const struct forker call = {&plain, FAST};
     static struct rounds rounds;
     const unsigned cpus = contest_cpus();
     rounds_begin(&rounds, "fork", about, ROUNDS, argc, argv);
-    const struct rounds_row *bare = add_fib(&rounds, &call, 1);
+    const struct rounds_row *bare = add_fib(&rounds, &call, 1, 1);
     add_fibs(&rounds, 1, bare);
     if (cpus > 1)
         add_fibs(&rounds, cpus, bare);

@@ -5,22 +5,6 @@
 
 #include "cases.h"
 
-/* As pinion's fib is written, with a call in the place of the fork. */
-__attribute__((noinline)) static uint64_t fib(uint64_t n)
-{
-    if (n < 2)
-        return n;
-    const uint64_t left = fib(n - 1);
-    const uint64_t right = fib(n - 2);
-    return left + right;
-}
-
-static int64_t run_fork(unsigned threads, uint64_t n, uint64_t repeats)
-{
-    (void)threads;
-    return case_fib(fib, n, repeats);
-}
-
 /* ---- what a queued task costs at the least: memory, and a call through a pointer ---- */
 
 struct block {
@@ -63,7 +47,7 @@ static int64_t run_many(unsigned threads, uint64_t n, uint64_t repeats)
 int main(void)
 {
     static const struct serve_workload workloads[] = {
-        {"fork", run_fork},  {"many", run_many},        {"tree", bare_tree},
+        {"fork", bare_fork},  {"many", run_many},        {"tree", bare_tree},
         {"sort", bare_sort}, {"matrix", bare_matrix},   {"queens", bare_queens},
         {"loop", bare_loop}, {"mailbox", bare_mailbox}, {"futex", bare_futex},
         {"fan", bare_fan},   {"burst", bare_burst},     {NULL, NULL},

@@ -9,7 +9,7 @@
 #include "serve.h"
 
 /* Each of so many processes does its share of the repeats from begin to end, by plain calls. */
-serve_run_fn bare_tree, bare_sort, bare_matrix, bare_queens, bare_loop;
+serve_run_fn bare_fork, bare_tree, bare_sort, bare_matrix, bare_queens, bare_loop;
 
 serve_run_fn bare_mailbox; /* round trips by one slot that both look at; size: ns between them */
 serve_run_fn bare_futex;   /* … by two futexes that each sleeps on */

@@ -13,6 +13,18 @@
 
 /* ---- the same dividing, with calls in the place of forks ---- */
 
+/* As pinion's fib is written, with a call in the place of the fork. */
+static uint64_t fib(uint64_t n) __attribute__((noinline));
+
+static uint64_t fib(uint64_t n)
+{
+    if (n < 2)
+        return n;
+    const uint64_t left = fib(n - 1);
+    const uint64_t right = fib(n - 2);
+    return left + right;
+}
+
 static uint64_t tree(struct work_node node)
 {
     uint64_t count = 1;
@@ -143,6 +155,11 @@ static int64_t in_processes(share_fn *share, unsigned count, uint64_t size, uint
     return longest;
 }
 
+static int64_t share_fork(uint64_t size, uint64_t repeats)
+{
+    return case_fib(fib, size, repeats);
+}
+
 static int64_t share_tree(uint64_t size, uint64_t repeats)
 {
     return case_tree(tree, size, repeats);
@@ -171,6 +188,12 @@ static uint64_t loop(uint64_t end)
 static int64_t share_loop(uint64_t size, uint64_t repeats)
 {
     return case_loop(loop, size, repeats);
+}
+
+int64_t bare_fork(unsigned threads, uint64_t size, uint64_t repeats)
+{
+    return threads > 1 ? in_processes(share_fork, threads, size, repeats)
+                       : share_fork(size, repeats);
 }
 
 int64_t bare_tree(unsigned threads, uint64_t size, uint64_t repeats)

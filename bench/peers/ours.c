@@ -5,6 +5,7 @@
 #include "ours.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include "cases.h"
@@ -58,6 +59,7 @@ static int64_t run_fork(unsigned threads, uint64_t n, uint64_t repeats)
 
 struct outside {
     struct pinion_io *io;
+    unsigned threads;
     uint64_t n, repeats;
     int64_t ns;
 };
@@ -69,9 +71,30 @@ PINION_TASK(void, count, (uint64_t, word))
     tally_count(word);
 }
 
+/* Onto the CPU that the pool's plan leaves to whoever feeds it. A thread that never sleeps stays
+ * where it began, and that may be a worker's CPU, though another has nothing to do. */
+static void sit_on_the_free_seat(unsigned threads)
+{
+    const struct pinion_plan_options plan_options = {.workers = threads - 1};
+    struct pinion_topology *topology;
+    struct pinion_plan *plan;
+    cpu_set_t seat;
+    if (pinion_topology_load(NULL, &topology) ||
+        pinion_plan_make(topology, &plan_options, &plan))
+        serve_die("%s", pinion_error_detail());
+    CPU_ZERO(&seat);
+    if (plan->caller.cpu >= 0) {
+        CPU_SET((unsigned)plan->caller.cpu, &seat);
+        (void)pthread_setaffinity_np(pthread_self(), sizeof seat, &seat);
+    }
+    pinion_plan_destroy(plan);
+    pinion_topology_destroy(topology);
+}
+
 static void *spawn_many(void *argument)
 {
     struct outside *outside = argument;
+    sit_on_the_free_seat(outside->threads);
     for (uint64_t round = 0; round < outside->repeats; round++) {
         tally_reset();
         const int64_t start = serve_now();
@@ -86,7 +109,8 @@ static void *spawn_many(void *argument)
 
 static int64_t run_many(unsigned threads, uint64_t n, uint64_t repeats)
 {
-    struct outside outside = {.io = contender_io(threads), .n = n, .repeats = repeats};
+    struct outside outside = {
+        .io = contender_io(threads), .threads = threads, .n = n, .repeats = repeats};
     pthread_t thread;
     const int error = pthread_create(&thread, NULL, spawn_many, &outside);
     if (error)
