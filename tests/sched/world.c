@@ -162,7 +162,7 @@ unsigned world_apart(const struct world *world, const struct pn_place *a, const 
 /* A task is queued and a worker sleeps => somebody searches, or is about to look. And no herd. */
 static void check_rule(const struct world *world)
 {
-    unsigned awake = 0, asleep = 0, looking = 0;
+    unsigned awake = 0, asleep = 0, looking = 0, owing = 0;
     for (unsigned i = 0; i < world->workers + 1 + world->node_count; i++) {
         const struct hand *hand = &world->hands[i];
         looking += hand->owes_look;
@@ -170,9 +170,10 @@ static void check_rule(const struct world *world)
             continue;
         asleep += hand->state == ASLEEP;
         awake += hand->state == SEARCHING || hand->state == WOKEN;
+        owing += hand->state == WOKEN || (hand->state == SEARCHING && hand->scout.was_woken);
     }
     assert_true(world->queued == world->begun || asleep == 0 || awake + looking > 0);
-    assert_true(world->woken <= world->queued);
+    assert_true(world->woken <= world->queued && world->woken <= world->begun + owing);
     for (unsigned i = 0; i < world->node_count; i++)
         awake -= (unsigned)pn_load_relaxed(&world->scheduler.idle.nodes[i].searching);
     assert_int_equal(awake, 0);
