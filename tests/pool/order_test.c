@@ -124,8 +124,9 @@ static void no_more_are_woken_than_tasks_were_queued_by_many_threads(void **stat
             .cpu_count = 9, .eager = true, .idle = sleepy[i], .spin_us = 1};
         struct pinion_pool *pool = make_pool(&options);
         pthread_t threads[CROWD];
+        struct pinion_io *io = pinion_pool_io(pool);
         for (int j = 0; j < CROWD; j++)
-            must(pthread_create(&threads[j], NULL, queue_each_by_itself, pinion_pool_io(pool)) == 0);
+            must(pthread_create(&threads[j], NULL, queue_each_by_itself, io) == 0);
         for (int j = 0; j < CROWD; j++)
             must(pthread_join(threads[j], NULL) == 0);
         assert_in_range(stats_of(pool).woken, 0, stats_of(pool).queued);

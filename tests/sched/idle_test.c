@@ -72,7 +72,8 @@ static void the_nearest_sleeper_is_picked_first(void **state)
             begin(&idle, count, &rich);
             sleep_all(&idle, count);
             for (unsigned i = 0; i < count; i++) {
-                assert_int_equal(pn_idle_pick(&idle, neighbors, &rich), is_backwards ? count - 1 - i : i);
+                const unsigned nearest = is_backwards ? count - 1 - i : i;
+                assert_int_equal(pn_idle_pick(&idle, neighbors, &rich), nearest);
                 assert_true(pn_idle_found(&idle, 0)); /* it was counted, as the only searcher */
             }
             assert_int_equal(pn_idle_pick(&idle, neighbors, &rich), PN_IDLE_NONE_ASLEEP);
