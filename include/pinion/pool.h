@@ -98,7 +98,8 @@ struct pinion_pool_stats {
     uint64_t injected;       /* tasks queued by outside threads, neither the pool's nor its
                                 caller */
     uint64_t parked;         /* times that a base worker went to sleep */
-    uint64_t woken;          /* times that a sleeping base worker was woken for work */
+    uint64_t woken;          /* times that a sleeping base worker was woken for work; never more
+                                than `queued`: k tasks wake at most k workers */
     uint64_t remote_frees;   /* closures freed by another thread than the one that made them, or by
                                 an outside thread, once they are back; several go at a time */
     uint64_t searched;       /* times that a base worker looked in vain at the others' queues, in

@@ -67,8 +67,9 @@
 #define pn_plain_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 
 /* A counter with one writer: an increment without a locked instruction. Others may read it. */
-#define pn_count(p, n)       pn_store_relaxed((p), pn_load_relaxed(p) + (n))
-#define pn_plain_count(p, n) pn_plain_store_relaxed((p), pn_plain_load_relaxed(p) + (n))
+#define pn_count(p, n)         pn_store_relaxed((p), pn_load_relaxed(p) + (n))
+#define pn_count_release(p, n) pn_store_release((p), pn_load_relaxed(p) + (n))
+#define pn_plain_count(p, n)   pn_plain_store_relaxed((p), pn_plain_load_relaxed(p) + (n))
 
 /* What a loop does that waits for another core without leaving the CPU. */
 static inline void pn_pause(void)

@@ -425,6 +425,9 @@ static int fill(struct pinion_pool *pool, const struct pinion_pool_options *opti
     if (!pool->caller)
         return -ENOMEM;
     pool->scheduler.caller = &pool->caller->scout;
+    pn_idle_add(&pool->scheduler.idle, &pool->caller->counters);
+    for (unsigned i = 0; i < pool->node_count; i++)
+        pn_idle_add(&pool->scheduler.idle, &pool->nodes[i].counters);
     pool->caller->has_thread = pool->has_caller;
     return 0;
 }

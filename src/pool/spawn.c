@@ -42,11 +42,9 @@ static bool is_staffed(struct pinion_pool *pool, unsigned node)
 static bool wake_sleeper(struct pinion_pool *pool, const struct pn_neighbors *neighbors,
                          struct pn_counters *counters)
 {
-    const int picked = pn_idle_pick(&pool->scheduler.idle, neighbors);
-    if (picked >= 0) {
-        pn_fetch_add_relaxed(&counters->woken, UINT64_C(1));
+    const int picked = pn_idle_pick(&pool->scheduler.idle, neighbors, counters);
+    if (picked >= 0)
         pn_worker_signal(pn_load_acquire(&pool->base[picked])); /* pairs with free_base_slot */
-    }
     return picked != PN_IDLE_NONE_ASLEEP;
 }
 
@@ -81,15 +79,16 @@ static bool is_enough(struct pn_worker *worker)
     return true;
 }
 
-static bool push_own(struct pn_worker *worker, struct pinion_task *task)
+/* Where there is room. */
+static void push_own(struct pn_worker *worker, struct pinion_task *task)
 {
-    struct pinion_pool *pool = worker->pool;
     if (PN_UNLIKELY(worker->role == PN_RESERVE) && !worker->is_announced) {
         /* Before the push, so that who looks for work and sees none here is who must be woken. */
-        pn_fetch_add_seq_cst(&pool->scheduler.announced, 1u);
+        pn_fetch_add_seq_cst(&worker->pool->scheduler.announced, 1u);
         worker->is_announced = true;
     }
-    return pn_deque_push(&worker->deque, task, pool->is_eager);
+    pn_count(&worker->counters.queued, 1); /* before it can be found: it may pay for a wake */
+    pn_deque_add(&worker->deque, task);
 }
 
 /* After a push. What its maker will await may stay private while nobody is hungry: with `eager`,
@@ -126,7 +125,8 @@ static bool worker_queue(struct pn_worker *worker, const struct pn_spawn *spawn,
                          struct pinion_task **queued)
 {
     struct pinion_pool *pool = worker->pool;
-    if (is_enough(worker) || !is_staffed(pool, worker->neighbors->home))
+    if (is_enough(worker) || !is_staffed(pool, worker->neighbors->home) ||
+        !pn_deque_has_room(&worker->deque, pool->is_eager))
         return false;
     struct pinion_task *task = pn_task_create_quickly(spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE,
                                               worker->slab, worker->node->arena);
@@ -134,9 +134,7 @@ static bool worker_queue(struct pn_worker *worker, const struct pn_spawn *spawn,
         return false;
     *queued = task; /* before others know it: after, a task without a future may be gone */
     pn_task_publish(task);
-    if (!push_own(worker, task) && pn_task_withdraw(task, worker->slab))
-        return false;
-    pn_count(&worker->counters.queued, 1);
+    push_own(worker, task);
     offer(worker, spawn);
     return true;
 }
@@ -161,8 +159,8 @@ static struct pinion_task *inject(struct pn_pool_node *node, const struct pn_spa
         pn_lock(&node->lane.lock);
     }
     if (task) {
+        pn_count(&node->counters.queued, 1); /* as in push_own */
         pn_lane_push_locked(&node->lane, task);
-        pn_count(&node->counters.queued, 1);
         pn_count(&node->injected, 1);
     }
     pn_unlock(&node->lane.lock);
@@ -316,7 +314,7 @@ static void *pool_find_help(struct pinion_io *io, struct pinion_task *awaited)
         return NULL;
     while ((task = pn_deque_steal_since(&runner->deque, awaited->first, may_help, &helping))) {
         pn_let_ask(runner->scout.head);
-        if (!pn_task_take(task, worker->slab))
+        if (!pn_scout_take(&worker->scout, task))
             continue;
         pn_scout_count_stolen(&worker->scout, &runner->scout);
         return task;
@@ -334,7 +332,6 @@ static void pool_run_help(struct pinion_io *io, void *found)
     struct pn_worker *worker = pn_membership_find(pool);
     const struct pn_note note = pn_note_take();
     const int saved = errno;
-    pn_count(&worker->counters.tasks, 1);
     pn_task_run_at(found, worker, pn_deque_bottom(&worker->deque));
     errno = saved;
     pn_note_recall(&note);

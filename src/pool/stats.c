@@ -38,12 +38,13 @@ static void unlock(struct pinion_pool *pool)
 
 static void add_counters(const struct pn_counters *counters, struct pinion_pool_stats *stats)
 {
+    /* Acquire: pairs with pay (idle.c), so that it is not more than the tasks that paid. */
+    stats->woken += pn_load_acquire(&counters->woken);
     stats->queued += pn_load_relaxed(&counters->queued);
     stats->claimed += pn_load_relaxed(&counters->claimed);
     stats->stolen_near += pn_load_relaxed(&counters->stolen_near);
     stats->stolen_far += pn_load_relaxed(&counters->stolen_far);
     stats->parked += pn_load_relaxed(&counters->parked);
-    stats->woken += pn_load_relaxed(&counters->woken);
     stats->searched += pn_load_relaxed(&counters->searched);
 }
 
@@ -106,7 +107,8 @@ static void fill_row(struct pn_worker *worker, void *context)
     lock(worker->pool);
     row.alive = worker->has_thread && !pn_pool_is_lost(worker->pool);
     unlock(worker->pool);
-    row.tasks = pn_load_relaxed(&worker->counters.tasks);
+    row.tasks = pn_load_relaxed(&worker->counters.tasks) +
+                pn_load_relaxed(&worker->counters.handed);
     row.inlined = pn_plain_load_relaxed(&worker->head->shared.inlined);
     row.stolen_near = pn_load_relaxed(&worker->counters.stolen_near);
     row.stolen_far = pn_load_relaxed(&worker->counters.stolen_far);

@@ -162,7 +162,6 @@ static bool end_reservation(struct pn_worker *worker)
 static struct pn_worker *run(struct pn_worker *worker, struct pinion_task *task)
 {
     bool goes_on = true;
-    pn_count(&worker->counters.tasks, 1);
     pn_ask(&worker->head->shared); /* an entry less */
     pn_task_run_at(task, worker, pn_deque_bottom(&worker->deque));
     if (pn_pool_is_lost(worker->pool))
@@ -281,7 +280,7 @@ static bool run_reserved(struct pn_worker *worker, const struct pn_command *comm
     struct pinion_task *task = command->task;
     pn_prefetch_write(&worker->pool->lock); /* for the end: it comes while the task's lines do */
     float_over(worker, command->node);
-    pn_count(&worker->counters.tasks, 1);
+    pn_count(&worker->counters.handed, 1);
     pn_task_run_at(task, worker, pn_deque_bottom(&worker->deque));
     if (pn_pool_is_lost(worker->pool))
         return false;

@@ -7,10 +7,17 @@
 
 #include "atomic.h"
 
-/* Of a worker: written by its thread alone, read by anyone (relaxed: each is a number of its
- * own). */
+/* Of a worker: written by its thread alone but for woken, read by anyone (relaxed: each is a number
+ * of its own, but for those that idle.h is about).
+ *
+ *   tasks: taken from a queue, to be run; handed: got without one
+ *   woken: by anyone, for a task that was queued here
+ *
+ *   woken <= queued */
 struct pn_counters {
-    _Atomic uint64_t tasks, queued, claimed, stolen_near, stolen_far, parked, woken, searched;
+    _Atomic(uint64_t) tasks, handed, queued, claimed;
+    _Atomic(uint64_t) stolen_near, stolen_far, parked, woken, searched;
+    struct pn_counters *next; /* in idle.counted; constant once it is there */
 };
 
 #endif

@@ -56,9 +56,15 @@ void pn_deque_avoid_calls(struct pn_deque *deque);
 /* Frees its slots. It must be empty and nobody's any more. */
 void pn_deque_fini(struct pn_deque *deque);
 
-/* Owner: adds at the bottom, to the private part. A sequentially consistent change of bottom: after
- * it the owner looks whether anyone is hungry or sleeps (idle.h). False if it is full and may not
- * grow, or memory is refused. */
+/* Owner: whether there is room for one more. False if it is full and may not grow, or memory is
+ * refused. */
+static inline bool pn_deque_has_room(struct pn_deque *deque, bool may_grow);
+
+/* Owner, where there is room: adds at the bottom, to the private part. A sequentially consistent
+ * change of bottom: after it the owner looks whether anyone is hungry or sleeps (idle.h). */
+static inline void pn_deque_add(struct pn_deque *deque, struct pinion_task *task);
+
+/* Owner: both. */
 static inline bool pn_deque_push(struct pn_deque *deque, struct pinion_task *task, bool may_grow);
 
 /* Owner: makes all of it public. */
@@ -128,19 +134,30 @@ static inline _Atomic(struct pinion_task *) *pn_deque_slot(const struct pn_deque
     return &deque->slots[(size_t)index & (deque->size - 1)];
 }
 
-static inline bool pn_deque_push(struct pn_deque *deque, struct pinion_task *task, bool may_grow)
+static inline bool pn_deque_has_room(struct pn_deque *deque, bool may_grow)
 {
     const int64_t bottom = pn_load_relaxed(&deque->bottom); /* only this thread writes it */
     /* Acquire: a thief has read a slot before it moved top; pairs with its store. */
-    if (PN_UNLIKELY((size_t)(bottom - pn_load_acquire(&deque->top)) >= deque->size) &&
-        !(may_grow && pn_deque_grow(deque)))
-        return false;
+    const size_t count = (size_t)(bottom - pn_load_acquire(&deque->top));
+    return PN_LIKELY(count < deque->size) || (may_grow && pn_deque_grow(deque));
+}
+
+static inline void pn_deque_add(struct pn_deque *deque, struct pinion_task *task)
+{
+    const int64_t bottom = pn_load_relaxed(&deque->bottom); /* only this thread writes it */
     pn_store_relaxed(pn_deque_slot(deque, bottom), task);
     /* Release in it: slot and task, pairs with the load in pn_deque_force. The total order of it:
      * against the look for sleepers that follows every push (idle.h). */
     pn_store_seq_cst(&deque->bottom, bottom + 1);
     if (PN_UNLIKELY(!deque->is_split))
         pn_deque_publish(deque);
+}
+
+static inline bool pn_deque_push(struct pn_deque *deque, struct pinion_task *task, bool may_grow)
+{
+    if (!pn_deque_has_room(deque, may_grow))
+        return false;
+    pn_deque_add(deque, task);
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which workers sleep, and how many look for work: who to wake, and whether to.
+ * Which workers sleep, and how many look for work: who to wake, and whether to. A wake is paid for
+ * by a task that was queued, and each task pays once.
  *
  * Whoever queues a task then asks for a worker (pn_idle_pick), which is given only if nobody of the
  * node is already looking: a searcher finds the task, and the last searcher of a node that finds
@@ -15,6 +16,15 @@
  *
  * Either the first reads that nobody searches and who sleeps, or the second reads that there is a
  * task. Who isn't the last leaves the rule to those that still search.
+ *
+ * Who is to wake one must find a task to pay with, so this holds too, of all that is counted
+ * together (a task is taken by who runs it):
+ *
+ *   woken <= queued, and woken - taken <= workers that were woken and still search
+ *
+ * When nobody searches, no more were woken than tasks are taken, and each that is still queued can
+ * pay. The first is kept by changes of woken. For the second, who was woken and finds nothing
+ * searches on until it has seen woken <= taken.
  */
 #ifndef PN_IDLE_H
 #define PN_IDLE_H
@@ -24,6 +34,7 @@
 #include <stdint.h>
 
 #include "atomic.h"
+#include "counters.h"
 
 struct pn_neighbors;
 
@@ -43,6 +54,8 @@ struct pn_idle {
     const unsigned *node_of_place; /* borrowed; worker i is on node_of_place[i % places] */
     struct pn_idle_node *nodes;
     _Atomic(uint64_t) *bits;
+    _Atomic(struct pn_counters *) counted; /* the newest first; they stay */
+    _Atomic(struct pn_counters *) payer;   /* paid for one that queued nothing, lately. A hint */
 };
 
 enum { PN_IDLE_NONE_NEEDED = -1, PN_IDLE_NONE_ASLEEP = -2 };
@@ -52,6 +65,9 @@ enum { PN_IDLE_NONE_NEEDED = -1, PN_IDLE_NONE_ASLEEP = -2 };
 int pn_idle_init(struct pn_idle *idle, unsigned workers, const unsigned *node_of_place,
                  unsigned places, unsigned node_count);
 void pn_idle_fini(struct pn_idle *idle);
+
+/* Tasks will be queued or taken that are counted here; borrowed. Any thread. */
+void pn_idle_add(struct pn_idle *idle, struct pn_counters *counters);
 
 static inline unsigned pn_idle_node_of(const struct pn_idle *idle, unsigned worker)
 {
@@ -64,10 +80,16 @@ bool pn_idle_is_hungry(const struct pn_idle *idle);
 /* Whether anybody searches. */
 bool pn_idle_is_searched(const struct pn_idle *idle);
 
-/* After queueing: the worker to wake, now counted as searching and no longer asleep: the nearest by
- * the neighbors given, one of another node only if all of the neighbors' own are awake and nobody
- * searches anywhere. Or PN_IDLE_NONE_NEEDED, or PN_IDLE_NONE_ASLEEP. Any thread. */
-int pn_idle_pick(struct pn_idle *idle, const struct pn_neighbors *neighbors);
+/* After queueing: the worker to wake, paid for, now counted as searching and no longer asleep: the
+ * nearest by the neighbors given, one of another node only if all of the neighbors' own are awake
+ * and nobody searches anywhere. Or PN_IDLE_NONE_NEEDED, or PN_IDLE_NONE_ASLEEP. counters: the
+ * caller's, which pay if they can. Any thread. */
+int pn_idle_pick(struct pn_idle *idle, const struct pn_neighbors *neighbors,
+                 struct pn_counters *counters);
+
+/* Whether there was a moment, just now, at which as many tasks had been taken as workers were
+ * woken: then who was woken for nothing may lie down. */
+bool pn_idle_is_settled(const struct pn_idle *idle);
 
 /* A worker of a node begins to search. */
 static inline void pn_idle_search(struct pn_idle *idle, unsigned node)

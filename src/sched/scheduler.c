@@ -41,6 +41,7 @@ int64_t pn_patience_ns(unsigned distance)
 
 void pn_scheduler_add_base(struct pn_scheduler *scheduler, struct pn_scout *scout)
 {
+    pn_idle_add(&scheduler->idle, scout->counters);
     /* Release: the scout, pairs with the loads of those who steal and look. */
     pn_store_release(&scheduler->base[scout->index], scout);
     /* Before anything is pushed to it: in the order of idle.h. */
@@ -49,6 +50,7 @@ void pn_scheduler_add_base(struct pn_scheduler *scheduler, struct pn_scout *scou
 
 void pn_scheduler_add_reserve(struct pn_scheduler *scheduler, struct pn_scout *scout)
 {
+    pn_idle_add(&scheduler->idle, scout->counters);
     scout->next = pn_load_relaxed(&scheduler->reserves); /* only one thread adds at a time */
     /* Release: the scout, pairs with the loads of those who steal and look. */
     pn_store_release(&scheduler->reserves, scout);
@@ -57,6 +59,7 @@ void pn_scheduler_add_reserve(struct pn_scheduler *scheduler, struct pn_scout *s
 void pn_scout_begin(struct pn_scout *scout)
 {
     scout->is_searching = true;
+    scout->was_woken = false;
     scout->is_in_round = false;
     scout->idle_since = scout->awake_since = PN_NOT_SAID;
     scout->asked = NULL;
@@ -64,15 +67,19 @@ void pn_scout_begin(struct pn_scout *scout)
 
 /* ---- taking from one queue ---- */
 
-static bool is_mine(const struct pn_scout *scout, struct pinion_task *task)
+bool pn_scout_take(const struct pn_scout *scout, struct pinion_task *task)
 {
-    return pn_task_take(task, scout->slab); /* false: it was a tombstone */
+    if (!pn_task_take(task, scout->slab))
+        return false;
+    /* Release: who woke the scout has paid before; pairs with pn_idle_is_settled. */
+    pn_count_release(&scout->counters->tasks, 1);
+    return true;
 }
 
 static struct pinion_task *from_lane(const struct pn_scout *scout, struct pn_lane *lane)
 {
     struct pinion_task *task;
-    while ((task = pn_lane_pop(lane)) && !is_mine(scout, task))
+    while ((task = pn_lane_pop(lane)) && !pn_scout_take(scout, task))
         continue;
     return task;
 }
@@ -85,7 +92,7 @@ struct pinion_task *pn_scout_injected(const struct pn_scout *scout)
 static struct pinion_task *from_own_deque(const struct pn_scout *scout)
 {
     struct pinion_task *task;
-    while ((task = pn_deque_pop(scout->deque)) && !is_mine(scout, task))
+    while ((task = pn_deque_pop(scout->deque)) && !pn_scout_take(scout, task))
         continue;
     return task;
 }
@@ -99,7 +106,7 @@ static struct pinion_task *oldest(const struct pn_scout *scout, const struct pn_
         lost = false;
         while ((task = pn_deque_steal(victim->deque, &lost))) {
             pn_let_ask(victim->head);
-            if (is_mine(scout, task))
+            if (pn_scout_take(scout, task))
                 return task;
         }
     } while (lost); /* another thief or the owner is at it: someone makes progress */
@@ -123,7 +130,7 @@ static struct pinion_task *from_own_lane(struct pn_scheduler *scheduler, struct 
     struct pinion_task *task = pn_lane_pop_share(scout->lane, workers ? workers : 1, scout->deque);
     if (task && pn_deque_count(scout->deque) < LANE_FEW)
         scout->rests = LANE_RESTS;
-    if (!task || is_mine(scout, task))
+    if (!task || pn_scout_take(scout, task))
         return task;
     task = from_own_deque(scout);
     return task ? task : from_lane(scout, scout->lane);
@@ -316,13 +323,16 @@ bool pn_scheduler_has_work(struct pn_scheduler *scheduler)
 /* ---- steps ---- */
 
 static const struct pn_step look_again = {.kind = PN_STEP_LOOK};
+static const struct pn_step look_in_vain = {.kind = PN_STEP_LOOK, .is_vain = true};
 
 /* Nobody else may be left who searches here: then the queues are looked at again. */
 static struct pn_step lie_down(struct pn_scheduler *scheduler, struct pn_scout *scout)
 {
+    if (scout->was_woken && !pn_idle_is_settled(&scheduler->idle))
+        return look_in_vain;
     if (!pn_idle_lie_down(&scheduler->idle, scout->index) || !pn_scheduler_has_work(scheduler))
         return (struct pn_step){.kind = PN_STEP_SLEEP};
-    (void)pn_idle_rise(&scheduler->idle, scout->index); /* or it was picked */
+    scout->was_woken = !pn_idle_rise(&scheduler->idle, scout->index);
     return look_again;
 }
 
@@ -396,7 +406,7 @@ static struct pn_step search(struct pn_scheduler *scheduler, struct pn_scout *sc
     pn_count(&scout->counters->searched, 1);
     if (scout->goes_everywhere && !scout->asked)
         return lie_down(scheduler, scout);
-    return (struct pn_step){.kind = PN_STEP_LOOK, .is_vain = true};
+    return look_in_vain;
 }
 
 struct pn_step pn_scheduler_step(struct pn_scheduler *scheduler, struct pn_scout *scout,
@@ -412,5 +422,5 @@ struct pn_step pn_scheduler_step(struct pn_scheduler *scheduler, struct pn_scout
 void pn_scheduler_rise(struct pn_scheduler *scheduler, struct pn_scout *scout)
 {
     scout->awake_since = PN_NOT_SAID;
-    (void)pn_idle_rise(&scheduler->idle, scout->index);
+    scout->was_woken = !pn_idle_rise(&scheduler->idle, scout->index);
 }

@@ -48,6 +48,7 @@ struct pn_scout {
     unsigned turns;
     unsigned rests; /* so many looks at its lane are left out */
     bool is_searching;
+    bool was_woken; /* since it searches, by another */
     bool is_in_round, goes_everywhere; /* of the round */
     struct pn_neighbor_walk walk;      /* of the round */
     int64_t idle_since, awake_since;   /* without a task; and without sleep. PN_NOT_SAID: until
@@ -107,6 +108,9 @@ void pn_scheduler_rise(struct pn_scheduler *scheduler, struct pn_scout *scout);
 
 /* The oldest task of the worker's node's lane, NULL if there is none. Any worker. */
 struct pinion_task *pn_scout_injected(const struct pn_scout *scout);
+
+/* Takes what came out of a queue, and counts it as the scout's; false: it was a tombstone. */
+bool pn_scout_take(const struct pn_scout *scout, struct pinion_task *task);
 
 /* A task was taken from a victim's deque: counts it. */
 void pn_scout_count_stolen(const struct pn_scout *thief, const struct pn_scout *victim);

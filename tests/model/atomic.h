@@ -255,8 +255,9 @@ inline void model_heavy_fence(rl::debug_info_param info)
     }
 }
 
-#define pn_light_fence()   model_light_fence(RL_INFO)
-#define pn_count(p, n)     pn_store_relaxed((p), pn_load_relaxed(p) + (n))
+#define pn_light_fence()       model_light_fence(RL_INFO)
+#define pn_count(p, n)         pn_store_relaxed((p), pn_load_relaxed(p) + (n))
+#define pn_count_release(p, n) pn_store_release((p), pn_load_relaxed(p) + (n))
 
 /* Public fields that are plain: the handle is found by the address. */
 template <typename T> model_atomic<T> *model_plain(T *field)

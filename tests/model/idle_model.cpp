@@ -64,13 +64,14 @@ template <typename T, const unsigned *nodes, int workers, int tasks, after then 
 struct idle_model : model<T, 1 + workers - asleep> {
     struct pn_deque deque;
     struct pn_idle idle;
+    struct pn_counters counters;
     struct pinion_task task[tasks];
     _Atomic(uint32_t) taken, busy;
 
     int pick(unsigned home)
     {
         const struct pn_neighbors neighbors = {home, 0};
-        return pn_idle_pick(&idle, &neighbors);
+        return pn_idle_pick(&idle, &neighbors, &counters);
     }
 
     void begin()
@@ -78,6 +79,7 @@ struct idle_model : model<T, 1 + workers - asleep> {
         node_of_worker = nodes;
         MUST(pn_deque_init(&deque, 2) == 0);
         MUST(pn_idle_init(&idle, workers, nodes, workers, 3) == 0);
+        pn_idle_add(&idle, &counters);
         pn_store_relaxed(&taken, 0u);
         pn_store_relaxed(&busy, 0u);
         for (int i = 0; i < workers; i++)
@@ -89,6 +91,7 @@ struct idle_model : model<T, 1 + workers - asleep> {
     void queue()
     {
         for (int i = 0; i < tasks; i++) {
+            pn_count(&counters.queued, 1);
             MUST(pn_deque_push(&deque, &task[i], true));
             (void)pick(0);
         }
@@ -151,6 +154,7 @@ struct idle_model : model<T, 1 + workers - asleep> {
         }
         MUST(pn_deque_count(&deque) == 0 || sleeping == 0 || searching > 0);
         MUST(searching + pn_load_relaxed(&busy) == awake);
+        MUST(pn_load_relaxed(&counters.woken) <= tasks);
         MUST(sleeping == workers - awake);
         MUST(pn_load_relaxed(&taken) + pn_deque_count(&deque) == tasks);
         pn_idle_fini(&idle);
@@ -160,6 +164,128 @@ struct idle_model : model<T, 1 + workers - asleep> {
     }
 };
 
+/* Threads that each queue a task, while all workers sleep, and then run who they have woken, till it
+ * is busy or sleeps again; unless that one is about to sleep still, and so sees by itself that it
+ * was woken. Who was woken misses what there is at its first look. */
+template <typename T, int threads, int workers>
+struct herd_model : model<T, threads> {
+    struct place {
+        struct pn_deque deque;
+        struct pn_counters counters;
+        struct pinion_task task;
+    } places[threads];
+    struct pn_idle idle;
+    struct pn_counters counters[workers];
+    _Atomic(uint32_t) signals[workers];
+    enum { ASLEEP = 1, SIGNALED };
+
+    void begin()
+    {
+        static const unsigned nodes[workers] = {};
+        node_of_worker = nodes;
+        MUST(pn_idle_init(&idle, workers, nodes, workers, 1) == 0);
+        for (int i = 0; i < threads; i++) {
+            MUST(pn_deque_init(&places[i].deque, 2) == 0);
+            pn_idle_add(&idle, &places[i].counters);
+        }
+        for (int i = 0; i < workers; i++) {
+            pn_idle_add(&idle, &counters[i]);
+            pn_idle_search(&idle, 0);
+            (void)pn_idle_lie_down(&idle, (unsigned)i);
+            pn_store_relaxed(&signals[i], (uint32_t)ASLEEP);
+        }
+    }
+
+    /* Wakes one: who it is, if it is to be run here, or -1. */
+    int wake(struct pn_counters *own)
+    {
+        const struct pn_neighbors neighbors = {0, 0};
+        const int picked = pn_idle_pick(&idle, &neighbors, own);
+        if (picked < 0 || pn_exchange_acq_rel(&signals[picked], (uint32_t)SIGNALED) != ASLEEP)
+            return -1;
+        pn_store_relaxed(&signals[picked], 0u);
+        return picked;
+    }
+
+    bool has_work()
+    {
+        for (place &place : places)
+            if (pn_deque_count(&place.deque))
+                return true;
+        return false;
+    }
+
+    bool take(unsigned worker)
+    {
+        bool lost = false;
+        for (place &place : places) {
+            if (pn_deque_count(&place.deque))
+                pn_deque_force(&place.deque);
+            if (!pn_deque_steal(&place.deque, &lost))
+                continue;
+            pn_count_release(&counters[worker].tasks, 1);
+            return true;
+        }
+        return false;
+    }
+
+    bool sleeps(unsigned worker)
+    {
+        if (pn_exchange_acq_rel(&signals[worker], (uint32_t)ASLEEP) == 0)
+            return true;
+        pn_store_relaxed(&signals[worker], 0u);
+        return false;
+    }
+
+    /* One that was woken; then those that it wakes. */
+    void run(int worker)
+    {
+        bool is_hasty = true, was_woken = true;
+        while (worker >= 0) {
+            if (!is_hasty && take((unsigned)worker)) {
+                const bool is_last = pn_idle_found(&idle, 0);
+                worker = is_last && has_work() ? wake(&counters[worker]) : -1;
+                is_hasty = was_woken = true;
+                continue;
+            }
+            is_hasty = false;
+            if (was_woken && !pn_idle_is_settled(&idle))
+                continue;
+            if (!pn_idle_lie_down(&idle, (unsigned)worker) || !has_work())
+                if (sleeps((unsigned)worker))
+                    return;
+            was_woken = !pn_idle_rise(&idle, (unsigned)worker);
+        }
+    }
+
+    void thread(unsigned index)
+    {
+        place &own = places[index];
+        pn_count(&own.counters.queued, 1);
+        MUST(pn_deque_push(&own.deque, &own.task, true));
+        run(wake(&own.counters));
+    }
+
+    void end()
+    {
+        unsigned woken = 0, asleep = 0;
+        for (place &place : places)
+            woken += pn_load_relaxed(&place.counters.woken);
+        for (int i = 0; i < workers; i++)
+            asleep += pn_load_relaxed(&signals[i]) == ASLEEP;
+        MUST(woken <= threads);
+        MUST(asleep == 0 || !has_work());
+        for (place &place : places) {
+            while (pn_deque_pop(&place.deque))
+                continue;
+            pn_deque_fini(&place.deque);
+        }
+        pn_idle_fini(&idle);
+    }
+};
+
+struct herd : herd_model<herd, 2, 3> {};
+struct herd_of_three : herd_model<herd_of_three, 3, 4> {};
 struct one_worker : idle_model<one_worker, near, 1, 1> {};
 struct one_far : idle_model<one_far, far, 1, 1> {};
 struct two_tasks : idle_model<two_tasks, near, 1, 2> {};
@@ -175,7 +301,9 @@ static bool run()
            model_random<two_tasks>(100000) &&
            model_random<two_workers>(100000) &&
            model_random<two_nodes>(100000) &&
-           model_random<two_busy>(100000);
+           model_random<two_busy>(100000) &&
+           model_random<herd>(100000) &&
+           model_random<herd_of_three>(100000);
 }
 
 int main(int count, char **arguments) { return model_main(count, arguments, run); }

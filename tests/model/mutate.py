@@ -70,7 +70,7 @@ LOOKS = [
     ('deque.c', 'pn_deque_force', 'split < bottom', 'true'),
     ('deque.c', 'pn_deque_force', 'now = pn_load_acquire(&deque->bottom)', 'now = bottom'),
     ('deque.c', 'pn_deque_force', 'now < split ? split : now', 'now'),
-    ('deque.h', 'pn_deque_push', 'pn_deque_publish(deque)', '(void)0'),
+    ('deque.h', 'pn_deque_add', 'pn_deque_publish(deque)', '(void)0'),
     ('deque.h', 'pn_deque_pop_at', 'pn_load_relaxed(&deque->split) <= bottom', 'true'),
     ('deque.h', 'pn_deque_pop_if', 'pn_load_relaxed(pn_deque_slot(deque, bottom - 1)) != task',
      'false'),
@@ -149,7 +149,7 @@ CLAIMED = ('equivalent: one of take and claim wins by the order of the changes a
 
 # Why a mutant lives: (file, function, beginning of the text, what became of it or '*'): reason.
 SURVIVORS = {
-    ('deque.h', 'pn_deque_push', 'pn_load_acquire(&deque->top)', 'relaxed'):
+    ('deque.h', 'pn_deque_has_room', 'pn_load_acquire(&deque->top)', 'relaxed'):
         'a thief would have to read the slot after it had moved top: Relacy runs each thread in '
         "its program's order, and so sees no load of a value that is stored later",
     ('deque.h', 'pn_deque_pop_if', 'pn_load_relaxed(&deque->top) == bottom', 'false'):
@@ -217,9 +217,10 @@ SURVIVORS = {
     ('mutex.c', 'settle', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('mutex.c', 'pinion_mutex_unlock', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('remote.h', 'pn_remote_push', 'pn_cas_acq_rel(', 'release'): RELEASES,
+    ('idle.c', 'is_asleep', 'pn_', '*'): BEHIND,
     ('idle.c', 'take_bit', 'pn_', '*'): BEHIND,
-    ('idle.c', 'pn_idle_pick', 'pn_load_seq_cst(&home->sleeping)', '*'): BEHIND,
-    ('idle.c', 'pn_idle_pick', 'pn_load_seq_cst(&idle->nodes[i].sleeping)', '*'): BEHIND,
+    ('idle.c', 'find_sleeper', 'pn_load_seq_cst(&home->sleeping)', '*'): BEHIND,
+    ('idle.c', 'find_sleeper', 'pn_load_seq_cst(&idle->nodes[i].sleeping)', '*'): BEHIND,
     ('idle.c', 'pn_idle_lie_down', 'pn_fetch_or_seq_cst(', '*'): BEHIND,
     ('idle.c', 'pn_idle_lie_down', 'pn_fetch_add_seq_cst(', '*'): BEHIND,
     ('idle.c', 'rouse', 'pn_fetch_', '*'): LATE,

@@ -110,8 +110,11 @@ void world_make(struct world *world, struct pinion_topology *topology,
     }
     make_hand(world, CALLER(world), 0, pn_place_of(topology, &world->plan->caller));
     world->scheduler.caller = &CALLER(world)->scout;
-    for (unsigned i = 0; i < world->node_count; i++)
+    pn_idle_add(&world->scheduler.idle, &CALLER(world)->counters);
+    for (unsigned i = 0; i < world->node_count; i++) {
         make_hand(world, OUTSIDE(world, i), 0, (struct pn_place){.node = world->nodes[i]});
+        pn_idle_add(&world->scheduler.idle, &OUTSIDE(world, i)->counters);
+    }
     world->job_count = jobs;
     world->jobs = NEW(struct job, jobs);
     sleep_all(world);
@@ -158,7 +161,7 @@ unsigned world_apart(const struct world *world, const struct pn_place *a, const 
 /* A task is queued and a worker sleeps => somebody searches, or is about to look. And no herd. */
 static void check_rule(const struct world *world)
 {
-    unsigned awake = 0, asleep = 0, looking = 0;
+    unsigned awake = 0, asleep = 0, looking = 0, owing = 0;
     for (unsigned i = 0; i < world->workers + 1 + world->node_count; i++) {
         const struct hand *hand = &world->hands[i];
         looking += hand->owes_look;
@@ -166,12 +169,10 @@ static void check_rule(const struct world *world)
             continue;
         asleep += hand->state == ASLEEP;
         awake += hand->state == SEARCHING || hand->state == WOKEN;
+        owing += hand->state == WOKEN || (hand->state == SEARCHING && hand->scout.was_woken);
     }
     assert_true(world->queued == world->begun || asleep == 0 || awake + looking > 0);
-    /* Who queued and was slow to look may wake one for a task that was taken meanwhile; and who was
-     * woken may take another than the one that is not yet public. */
-    const bool is_exact = world->is_prompt && !world->hides;
-    assert_true(world->woken <= world->queued + (is_exact ? 0 : world->begun));
+    assert_true(world->woken <= world->queued && world->woken <= world->begun + owing);
     for (unsigned i = 0; i < world->node_count; i++)
         awake -= (unsigned)pn_load_relaxed(&world->scheduler.idle.nodes[i].searching);
     assert_int_equal(awake, 0);
@@ -179,9 +180,10 @@ static void check_rule(const struct world *world)
 
 /* ---- queueing and waking ---- */
 
-static struct pinion_task *next_job(struct world *world)
+static struct pinion_task *next_job(struct world *world, struct hand *hand)
 {
     assert_true(world->queued < world->job_count);
+    pn_count(&hand->counters.queued, 1);
     struct pinion_task *task = &world->jobs[world->queued++].task;
     pn_store_relaxed(&task->state, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
     return task;
@@ -198,7 +200,7 @@ static void owe_look(struct world *world, struct hand *hand)
 void world_push(struct world *world, struct hand *hand)
 {
     assert_false(hand->owes_look);
-    assert_true(pn_deque_push(&hand->deque, next_job(world), true));
+    assert_true(pn_deque_push(&hand->deque, next_job(world, hand), true));
     if (!world->hides || pn_deque_is_requested(&hand->deque))
         pn_deque_publish(&hand->deque);
     owe_look(world, hand);
@@ -207,7 +209,7 @@ void world_push(struct world *world, struct hand *hand)
 void world_inject(struct world *world, struct hand *hand, unsigned node)
 {
     assert_false(hand->owes_look);
-    pn_lane_push(&world->lanes[node], next_job(world));
+    pn_lane_push(&world->lanes[node], next_job(world, hand));
     owe_look(world, hand);
 }
 
@@ -240,8 +242,9 @@ void world_look(struct world *world, struct hand *hand)
     const bool is_far = nearest >= PN_OTHER_NODE;
     const bool is_needed = !searches(world, hand, !is_far);
     hand->owes_look = false;
-    const int picked = pn_idle_pick(&world->scheduler.idle, hand->neighbors);
-    assert_int_equal(picked >= 0, is_needed && nearest != UINT_MAX);
+    const int picked = pn_idle_pick(&world->scheduler.idle, hand->neighbors, &hand->counters);
+    assert_int_equal(picked >= 0,
+                     is_needed && nearest != UINT_MAX && world->woken < world->queued);
     if (picked >= 0) {
         struct hand *sleeper = &world->hands[picked];
         assert_int_equal(sleeper->state, ASLEEP);
