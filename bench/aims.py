@@ -12,8 +12,8 @@ from pathlib import Path
 
 FOLDER = Path(sys.argv[1])
 
-# Benchmark, subject, ours, peers (the best of them counts), the largest ratio that is aimed at (None:
-# a floor, to know).
+# Benchmark, subject, ours, peers (the best of them counts), the largest ratio that is aimed at;
+# None: a floor, to know.
 FORKING = ["a process a CPU"], ["rayon", "oneTBB", "libgomp", "libomp"]
 RATIOS = [
     ("fork", "fork, CPUS", "pinion, lazy", ["rayon"], 0.22),
