@@ -182,7 +182,7 @@ void rounds_note(struct rounds *rounds, const char *format, ...)
 
 bool rounds_chose(const struct rounds_row *row)
 {
-    return row->chosen;
+    return row && row->chosen;
 }
 
 /* Peers of peers are not needed: a ratio is to a row's own peers. */

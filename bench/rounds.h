@@ -78,7 +78,7 @@ struct rounds_row *rounds_row(struct rounds *rounds, rounds_run_fn *run, void *c
  * backwards. */
 void rounds_run(struct rounds *rounds);
 
-/* Whether rounds_run measured it. */
+/* Whether rounds_run measured it. row: or NULL. */
 bool rounds_chose(const struct rounds_row *row);
 
 void rounds_figure(struct rounds *rounds, double value, const char *unit, const char *format, ...)
