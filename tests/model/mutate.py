@@ -55,15 +55,13 @@ MODELS = {
 }
 
 # A look before it counts.
-LOOKED_UNCOUNTED = """[&] {
-    pn_fetch_sub_relaxed(&bucket->count, 1u);
-    const bool may_sleep = park->may_sleep(park);
-    pn_fetch_add_seq_cst(&bucket->count, 1u);
-    return may_sleep;
-}()"""
+LOOKED_UNCOUNTED = ('[&] { pn_fetch_sub_relaxed(&bucket->count, 1u); '
+                    'const bool may_sleep = park->may_sleep(park); '
+                    'pn_fetch_add_seq_cst(&bucket->count, 1u); return may_sleep; }()')
 
 # What is left out or done wrongly besides: (file, function, text, in its place). The text stands
-# there once; what is replaced is an expression, of C++: all of the text, or what it has in «».
+# there once. What is replaced is an expression, by one of C++ in one line: all of the text, or what
+# it has in «».
 LOOKS = [
     ('deque.c', 'pn_deque_grow', 'pn_lock(&deque->lock)', '(void)0'),
     ('deque.c', 'pn_deque_publish', 'pn_lock(&deque->lock)', '(void)0'),
@@ -108,7 +106,7 @@ LOOKS = [
     ('task.h', 'pn_task_runs_at', 'pn_task_runner(task) == runner', 'true'),
     ('task.h', 'pn_task_runs_at', '!pn_task_is_done(task)', 'true'),
     ('task.c', 'pn_task_run_at', 'task->first = first', 'task->first = 0'),
-    ('task.c', 'pn_task_forget_runner', 'pn_store_release(&run->task->link, NULL)', '(void)0'),
+    ('task.c', 'pn_task_forget_runner', 'pn_store_relaxed(&run->task->link, NULL)', '(void)0'),
     ('task_quick.h', 'pn_task_run_own', 'pn_store_relaxed(&task->state, PN_TASK_DONE)',
      '(void)0'),
     ('task_quick.h', 'pn_task_drop_quickly',
@@ -146,7 +144,6 @@ LOOKS = [
     ('mutex.c', 'is_still_locked', 'if («!(seen & LOCKED)»)', 'false'),
     ('mutex.c', 'is_still_locked', 'seen | PARKED', 'seen'),
     ('mutex.c', 'is_still_locked', 'locker->is_woken ? WOKEN : 0', '0'),
-    ('mutex.c', 'is_still_locked', 'locker->is_woken = false', '(void)0'),
     ('mutex.c', 'take', 'locker->is_woken ? WOKEN : 0', '0'),
     ('mutex.c', 'settle', 'remaining ? 0 : PARKED', 'PARKED'),
     ('mutex.c', 'settle', 'remaining ? 0 : PARKED', '0'),
@@ -156,7 +153,6 @@ LOOKS = [
     ('rwlock.c', 'is_taken', 'is_free_for(seen, park->kind & ~URGENT)', 'false'),
     ('rwlock.c', 'is_taken', 'seen | PARKED', 'seen'),
     ('rwlock.c', 'is_taken', 'locker->is_woken ? WOKEN : 0', '0'),
-    ('rwlock.c', 'is_taken', 'locker->is_woken = false', '(void)0'),
     ('rwlock.c', 'join', 'seen & WRITER', 'false'),
     ('rwlock.c', 'begin', '!release->leaving && !join(release)', 'false'),
     ('rwlock.c', 'begin', 'held(«pn_load_relaxed(word) - release->leaving»)',
@@ -191,6 +187,7 @@ BEHIND = ('who reads it has read searching first, as 0: from the change in lie_d
 LATE = ('a count that is seen late, and so too high, is a look in vain; a worker that rose or was '
         'picked looks at every queue again, after it next lay down')
 
+FENCED = 'equivalent: the heavy fence that follows acquires what it has read'
 LOOKED = 'equivalent: it is looked at under the lock, too; this saves the lock'
 CLEARS = ('equivalent by the rules of C++20: a load in the total order that reads what another '
           'thread cleared comes before the store that follows. C17 says so of ordered stores only; '
@@ -204,6 +201,7 @@ SURVIVORS = {
     ('deque.h', 'pn_deque_has_room', 'pn_load_acquire(&deque->top)', 'relaxed'):
         'a thief would have to read the slot after it had moved top: Relacy runs each thread in '
         "its program's order, and so sees no load of a value that is stored later",
+    ('deque.c', 'pn_deque_force', 'pn_load_acquire(&deque->bottom)', 'relaxed'): FENCED,
     ('deque.h', 'pn_deque_pop_if', 'pn_load_relaxed(&deque->top) == bottom', 'false'):
         'equivalent: pn_deque_take_back finds out, too; this saves the lock',
     ('deque.c', 'pn_deque_steal', 'is_any_public(', 'true'): LOOKED,
@@ -228,18 +226,12 @@ SURVIVORS = {
     ('task.c', 'pn_task_finish', 'pn_exchange_acq_rel(', 'release'): PLAIN,
     ('task.c', 'pn_task_take', 'pn_cas_acq_rel(', '*'): CLAIMED,
     ('task.h', 'pn_task_claim', 'pn_cas_acq_rel(', '*'): CLAIMED,
-    ('task.c', 'pn_task_take', 'pn_fetch_and_acq_rel(', 'acquire'):
-        'equivalent: who failed to take it has not used it, so there is nothing to release',
     ('task.c', 'pn_task_run_claimed', 'pn_fetch_add_acq_rel(', '*'):
         'equivalent for the thread that claimed it, which also uses the result; what frees the '
         'tombstone is ordered by drop',
     ('task.c', 'pn_task_add_waiter', 'pn_cas_acq_rel(', 'acquire'): PLAIN,
     ('task.c', 'pn_task_remove_waiter', 'pn_cas_acq_rel(', '*'):
         'equivalent for who waits for the signal after, as it must: that acquires what it told',
-    ('task.c', 'pn_task_drop', 'pn_load_acquire(', '*'):
-        'equivalent: whoever drops it has seen that it is done, by an acquire before',
-    ('task.c', 'pn_task_drop', 'pn_fetch_or_acq_rel(', 'release'):
-        'equivalent: the one that fails to take a tombstone has not used it',
     ('cancel.c', 'pn_cancel_enter', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('cancel.c', 'pn_cancel_leave', 'pn_cas_acq_rel(', '*'):
         'equivalent: it publishes nothing; where another has the waiter, the wait for it acquires',
@@ -268,6 +260,10 @@ SURVIVORS = {
         'equivalent: it holds nothing and publishes nothing, and a change sees the newest word',
     ('mutex.c', 'settle', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('mutex.c', 'pinion_mutex_unlock', 'pn_cas_acq_rel(', 'release'): RELEASES,
+    ('rwlock.c', 'begin', 'pn_fetch_sub_acq_rel(', 'release'): RELEASES,
+    ('rwlock.c', 'unlock', 'pn_cas_acq_rel(', 'release'): RELEASES,
+    ('rwlock.c', 'give_up', 'pn_fetch_and_acq_rel(', '*'):
+        'equivalent: it publishes nothing, and let_go looks after it',
     ('remote.h', 'pn_remote_push', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('idle.c', 'is_asleep', 'pn_', '*'): BEHIND,
     ('idle.c', 'take_bit', 'pn_', '*'): BEHIND,
@@ -353,7 +349,7 @@ def chooses(path, start, change):
 def replaced(path, text, start, end, new, change='', shown=None):
     """shown: the range that is printed."""
     line, function = place(text, start)
-    change = change or ' '.join(new.split())
+    change = change or new
     argument, is_chosen = chooses(path, start, change)
     old = ' '.join(text[slice(*(shown or (start, end)))].split())
     kind = '(void)' if new == '(void)0' else ''
