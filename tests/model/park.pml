@@ -10,7 +10,8 @@
  *
  * Abstracts: memory is sequentially consistent (idle_model.cpp has its orders); all queues are one
  * counter; every seat has its thread; nobody spins; all workers are equally near; that enough of
- * them search is found at any moment, since it is a hint.
+ * them search is found at any moment, since it is a hint; nobody pays for a wake (idle_model.cpp
+ * has that).
  *
  * The tasks meet: each goes on only when all have begun, which needs a worker for each, as do tasks
  * that take long. That they wait for each other is what shows a worker that nobody woke.
