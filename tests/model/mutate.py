@@ -4,8 +4,8 @@
 
     tests/model/mutate.py BUILD [MODEL|FILE...]
 
-BUILD is a build directory in which the models are built. In the files that a model runs, one at a
-time:
+Each model is built once, as the build directory BUILD would, with all mutants of its files in it to
+choose from. They are, one at a time:
 
   - each ordered access is weakened, to each weaker order,
   - each fence and each wake is left out,
@@ -31,8 +31,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# A model that has not ended by then hangs: of the CPU's time, since the machine may be busy. Without
-# a mutant the slowest takes 15 s.
+# A model that has not ended by then hangs: of the CPU's time, since the machine may be busy. The
+# slowest takes 15 s without a mutant.
 CPU_SECONDS_MAX = 60
 
 # The files whose mutants a model is asked about.
