@@ -190,7 +190,6 @@ BEHIND = ('who reads it has read searching first, as 0: from the change in lie_d
 LATE = ('a count that is seen late, and so too high, is a look in vain; a worker that rose or was '
         'picked looks at every queue again, after it next lay down')
 
-FENCED = 'equivalent: the heavy fence that follows acquires what it has read'
 LOOKED = 'equivalent: it is looked at under the lock, too; this saves the lock'
 CLEARS = ('equivalent by the rules of C++20: a load in the total order that reads what another '
           'thread cleared comes before the store that follows. C17 says so of ordered stores only; '
@@ -204,7 +203,6 @@ SURVIVORS = {
     ('deque.h', 'pn_deque_has_room', 'pn_load_acquire(&deque->top)', 'relaxed'):
         'a thief would have to read the slot after it had moved top: Relacy runs each thread in '
         "its program's order, and so sees no load of a value that is stored later",
-    ('deque.c', 'pn_deque_force', 'pn_load_acquire(&deque->bottom)', 'relaxed'): FENCED,
     ('deque.h', 'pn_deque_pop_if', 'pn_load_relaxed(&deque->top) == bottom', 'false'):
         'equivalent: pn_deque_take_back finds out, too; this saves the lock',
     ('deque.c', 'pn_deque_steal', 'is_any_public(', 'true'): LOOKED,
