@@ -4,8 +4,8 @@
 
     tests/model/mutate.py BUILD [MODEL|FILE...]
 
-Each model is built once, as the build directory BUILD would, with all mutants of its files in it to
-choose from. They are, one at a time:
+Each model is built once, as in the build directory BUILD (-Dmodels=true), with all mutants of its
+files in it to choose from. They are, one at a time:
 
   - each ordered access is weakened, to each weaker order,
   - each fence and each wake is left out,
