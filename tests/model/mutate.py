@@ -473,6 +473,8 @@ class Builder:
             name = Path(entry['file']).name
             if name.endswith('_model.cpp'):
                 self.entries[name.removesuffix('_model.cpp')] = entry
+        if not self.entries:
+            sys.exit(f'mutate.py: {build} builds no models; configure it with -Dmodels=true')
 
     def command(self, model, tree):
         entry = self.entries[model]
