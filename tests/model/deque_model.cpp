@@ -329,6 +329,7 @@ static bool run()
     return model_all<last_entry>(3) &&
            model_all<forced_entry>(3) &&
            model_all<forced_pop>(3) &&
+           model_all<forced_pops>(2) &&
            model_all<growth>(2) &&
            model_all<full>(3) &&
            model_all<since>(1) &&

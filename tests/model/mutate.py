@@ -190,6 +190,8 @@ BEHIND = ('who reads it has read searching first, as 0: from the change in lie_d
 LATE = ('a count that is seen late, and so too high, is a look in vain; a worker that rose or was '
         'picked looks at every queue again, after it next lay down')
 
+LETS_GO = 'equivalent: it publishes nothing, and let_go looks at the word after it'
+ADDED = 'not seen: the model adds what counts before its threads begin'
 LOOKED = 'equivalent: it is looked at under the lock, too; this saves the lock'
 CLEARS = ('equivalent by the rules of C++20: a load in the total order that reads what another '
           'thread cleared comes before the store that follows. C17 says so of ordered stores only; '
@@ -263,10 +265,13 @@ SURVIVORS = {
     ('mutex.c', 'pinion_mutex_unlock', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('rwlock.c', 'begin', 'pn_fetch_sub_acq_rel(', 'release'): RELEASES,
     ('rwlock.c', 'unlock', 'pn_cas_acq_rel(', 'release'): RELEASES,
-    ('rwlock.c', 'give_up', 'pn_fetch_and_acq_rel(', '*'):
-        'equivalent: it publishes nothing, and let_go looks after it',
+    ('rwlock.c', 'give_up', 'pn_fetch_and_acq_rel(', 'acquire'): LETS_GO,
+    ('rwlock.c', 'give_up', 'pn_fetch_and_acq_rel(', 'release'): LETS_GO,
+    ('rwlock.c', 'give_up', 'pn_fetch_and_acq_rel(', 'relaxed'): LETS_GO,
     ('remote.h', 'pn_remote_push', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('idle.c', 'is_asleep', 'pn_', '*'): BEHIND,
+    ('idle.c', 'pn_idle_add', 'pn_cas_seq_cst(', '*'): ADDED,
+    ('idle.c', 'pn_idle_add', 'while (', 'once'): ADDED,
     ('idle.c', 'take_bit', 'pn_', '*'): BEHIND,
     ('idle.c', 'find_sleeper', 'pn_load_seq_cst(&home->sleeping)', '*'): BEHIND,
     ('idle.c', 'find_sleeper', 'pn_load_seq_cst(&idle->nodes[i].sleeping)', '*'): BEHIND,
