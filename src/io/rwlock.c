@@ -88,8 +88,8 @@ static bool join(struct release *release)
     do
         if (seen & WRITER)
             return false;
-    /* Acquire: as take, on behalf of who is granted the lock. */
-    while (!pn_cas_acquire(&release->lock->word, &seen, seen + READER));
+    /* Relaxed: settle acquires, on behalf of who is granted the lock. */
+    while (!pn_cas_relaxed(&release->lock->word, &seen, seen + READER));
     release->leaving = READER;
     return true;
 }
@@ -107,8 +107,7 @@ static void begin(struct release *release, uint32_t first_kind)
     if (release->is_handing)
         return;
     release->has_left = true;
-    /* Release: what was done under the lock; acquire: what other readers did; pairs with who takes
-     * it, at once perhaps. */
+    /* Release: what was done under the lock, pairs with who takes it, at once perhaps. */
     release->held = held(pn_fetch_sub_acq_rel(word, release->leaving) - release->leaving);
 }
 
@@ -143,7 +142,8 @@ static void settle(struct pn_unpark *unpark, bool remaining)
     uint32_t seen = pn_load_relaxed(&release->lock->word), next;
     do
         next = ((seen & ~clear) - leaving + granted) | set;
-    /* Release: pairs with the acquires of who locks next. The lock may be gone after. */
+    /* Release: pairs with the acquires of who locks next; acquire: as take, on behalf of who is
+     * granted the lock. The lock may be gone after. */
     while (!pn_cas_acq_rel(&release->lock->word, &seen, next));
     release->is_stranded = remaining && held(next) == 0 && !(next & WOKEN);
 }

@@ -216,7 +216,7 @@ void pn_task_run_at(struct pinion_task *task, void *runner, int64_t first)
 void pn_task_forget_runner(void)
 {
     for (struct pn_run *run = pn_context()->runs; run; run = run->outer)
-        pn_store_release(&run->task->link, NULL); /* who sees a later push to the queue sees this */
+        pn_store_relaxed(&run->task->link, NULL); /* who sees a later push to the queue sees this */
 }
 
 void pn_task_finish(struct pinion_task *task)

@@ -34,26 +34,14 @@ void pn_worker_signal(struct pn_worker *worker)
         pn_futex_wake(&worker->signal, 1);
 }
 
-/* Sleeps until signaled: true, or until the deadline: false. */
-static bool sleep_until_signaled(struct pn_worker *worker, int64_t deadline)
+static void sleep_until_signaled(struct pn_worker *worker)
 {
     uint32_t seen = PN_SIGNAL_CALM;
     /* Acquire: pairs with pn_worker_signal. */
     if (!pn_cas_acq_rel(&worker->signal, &seen, PN_SIGNAL_SLEEPING))
-        return true;
-    while (pn_load_acquire(&worker->signal) == PN_SIGNAL_SLEEPING) {
-        if (pn_futex_wait(&worker->signal, PN_SIGNAL_SLEEPING, deadline) != -ETIMEDOUT)
-            continue;
-        seen = PN_SIGNAL_SLEEPING;
-        return !pn_cas_acq_rel(&worker->signal, &seen, PN_SIGNAL_CALM);
-    }
-    return true;
-}
-
-
-static void calm(struct pn_worker *worker)
-{
-    pn_store_relaxed(&worker->signal, PN_SIGNAL_CALM); /* nobody signals a thread twice */
+        return;
+    while (pn_load_acquire(&worker->signal) == PN_SIGNAL_SLEEPING)
+        (void)pn_futex_wait(&worker->signal, PN_SIGNAL_SLEEPING, INT64_MAX);
 }
 
 /* ---- the thread and its CPU ---- */
@@ -208,11 +196,12 @@ static void sleep_for_work(struct pn_worker *worker)
     pn_slab_flush(worker->slab);
     if (!pn_load_seq_cst(&pool->ending)) {
         pn_count(&worker->counters.parked, 1);
-        (void)sleep_until_signaled(worker, INT64_MAX);
+        sleep_until_signaled(worker);
     }
-    /* A signal that comes after this, from who picked this worker meanwhile, wakes it once in
-     * vain. */
-    calm(worker);
+    /* A signal that comes after this, from who picked this worker meanwhile, wakes it once in vain.
+     * Acquire: what came before one that is overwritten here, as that the pool ends; pairs with
+     * pn_worker_signal. */
+    (void)pn_exchange_acquire(&worker->signal, PN_SIGNAL_CALM);
     pn_scheduler_rise(&pool->scheduler, &worker->scout);
 }
 
@@ -326,7 +315,8 @@ static bool wait_for_command(struct pn_worker *worker)
     for (;;) {
         const int64_t deadline = worker->is_expiring ? retire_deadline(pool) : INT64_MAX;
         if (wait_for_signal(worker, deadline)) {
-            calm(worker);
+            /* Relaxed: it is signaled once a command, under the lock, after it was listed there. */
+            pn_store_relaxed(&worker->signal, PN_SIGNAL_CALM);
             return true;
         }
         if (pn_pool_retire(worker))

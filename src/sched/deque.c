@@ -145,12 +145,13 @@ void pn_deque_force(struct pn_deque *deque)
 {
     pn_lock(&deque->lock);
     const int64_t split = pn_load_relaxed(&deque->split);
-    int64_t bottom = pn_load_acquire(&deque->bottom); /* pairs with pn_deque_push */
+    const int64_t bottom = pn_load_relaxed(&deque->bottom); /* acquired after the fence */
     if (deque->is_split && split < bottom) {
         pn_store_relaxed(&deque->split, bottom);
         pn_heavy_fence();
         /* A pop that did not see this split has written its bottom, which may be split - 1 if it
-         * waits for the lock. A push that came after it is fine, too: acquire, as above. */
+         * waits for the lock. Acquire, as the fence, for a push that came before or after: pairs
+         * with pn_deque_add. */
         const int64_t now = pn_load_acquire(&deque->bottom);
         if (now < bottom)
             pn_store_relaxed(&deque->split, now < split ? split : now);

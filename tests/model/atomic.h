@@ -128,21 +128,30 @@ inline void model_free(void *memory, rl::debug_info_param info)
 #define free(memory)         model_free((memory), RL_INFO)
 
 /* A weakened order, by the argument file:first-last:order of a model: for accesses in those lines.
- * A mutant that a model does not notice tells what the model does not see (mutate.py). */
+ * Or something else, by its number. A mutant that a model does not notice tells what the model does
+ * not see (mutate.py). */
 struct model_mutant {
     const char *file;
     unsigned first, last;
     rl::memory_order order;
+    unsigned number;
     bool is_reached;
 };
 inline struct model_mutant model_mutant;
+
+inline bool model_is(unsigned number)
+{
+    if (model_mutant.number != number)
+        return false;
+    return model_mutant.is_reached = true;
+}
 
 inline rl::memory_order model_order(rl::memory_order order, rl::debug_info_param info)
 {
     if (info.line_ < model_mutant.first || info.line_ > model_mutant.last)
         return order;
-    const size_t size = strlen(info.file_), end = strlen(model_mutant.file);
-    if (size < end || strcmp(info.file_ + size - end, model_mutant.file) != 0)
+    const char *name = strrchr(info.file_, '/');
+    if (strcmp(name ? name + 1 : info.file_, model_mutant.file) != 0)
         return order;
     model_mutant.is_reached = true;
     return model_mutant.order;

@@ -58,8 +58,7 @@ template <typename T, int threads> struct claim_model : model<T, threads> {
     {
         model_sleepers.clear();
         MUST(pn_deque_init(&deque, 2) == 0);
-        task = model_task(start, this, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
-        block[0].task = task;
+        task = model_task(start, this, PN_TASK_QUEUED | PN_TASK_IN_QUEUE, &block[0]);
         block[1].task = NULL;
         model_blocks = block;
         block[0].content($) = 0;
@@ -109,6 +108,7 @@ struct own_claim : claim_model<own_claim, 2> {
         if (pn_deque_pop_if(&deque, task)) {
             pn_store_relaxed(&task->state, PN_TASK_RUNNING);
             pn_task_run_own(task, NULL);
+            MUST(pn_task_is_done(task));
         } else if (pn_task_claim(task)) {
             if (pn_deque_pop_if(&deque, task))
                 pn_fetch_and_acq_rel(&task->state, ~PN_TASK_IN_QUEUE);
@@ -136,7 +136,7 @@ template <typename T> struct help_model : model<T, 2> {
     struct pn_deque deque;
     struct pinion_task *awaited, *made, *other;
     struct model_block block[4];
-    bool may_be_helped;
+    rl::var<int> told; /* stands for first of the awaited one */
 
     static void nothing(void *, void *) {}
 
@@ -144,13 +144,10 @@ template <typename T> struct help_model : model<T, 2> {
     {
         model_sleepers.clear();
         MUST(pn_deque_init(&deque, 2) == 0);
-        awaited = model_task(T::start, this, PN_TASK_RUNNING);
-        made = model_task(nothing, this, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
-        other = model_task(nothing, this, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
+        awaited = model_task(T::start, this, PN_TASK_RUNNING, &block[0]);
+        made = model_task(nothing, this, PN_TASK_QUEUED | PN_TASK_IN_QUEUE, &block[1]);
+        other = model_task(nothing, this, PN_TASK_QUEUED | PN_TASK_IN_QUEUE, &block[2]);
         made->kind = other->kind = PN_DETACHED; /* nobody awaits them in this */
-        block[0].task = awaited;
-        block[1].task = made;
-        block[2].task = other;
         block[3].task = NULL;
         model_blocks = block;
     }
@@ -170,13 +167,14 @@ template <typename T> struct help_model : model<T, 2> {
     void thread(unsigned index)
     {
         if (index == 0) {
+            told($) = 1;
             pn_task_run_at(awaited, &deque, pn_deque_bottom(&deque));
             pn_task_end(awaited, NULL);
             static_cast<T *>(this)->go_on();
             return;
         }
         void *runner = pn_task_runner(awaited);
-        MUST(!runner || runner == &deque);
+        MUST(!runner || (runner == &deque && told($) == 1));
         struct pinion_task *task =
             runner ? pn_deque_steal_since(&deque, awaited->first, may_help, this) : NULL;
         if (task) {

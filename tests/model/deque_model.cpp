@@ -19,8 +19,14 @@ struct pinion_task {
 #include "lock.c"
 #include "deque.c"
 
-bool pn_heavy_fence_prepare(void) { return true; }
-void pn_heavy_fence(void) { model_heavy_fence(RL_INFO); }
+static bool may_call; /* whether the fence may make its system call */
+
+bool pn_heavy_fence_prepare(void) { return may_call = true; }
+void pn_heavy_fence(void)
+{
+    MUST(may_call);
+    model_heavy_fence(RL_INFO);
+}
 
 /* The owner pushes all tasks and pops some of them in between; each thief looks `looks` times. */
 template <typename T, int thieves, int tasks> struct deque_model : model<T, 1 + thieves> {
@@ -138,6 +144,21 @@ struct forced_pops : deque_model<forced_pops, 1, 2> {
     }
 };
 
+/* The same, at once. */
+struct forced_pop : deque_model<forced_pop, 1, 1> {
+    void thread(unsigned index)
+    {
+        if (index) {
+            steal();
+            pn_deque_force(&deque);
+            return;
+        }
+        push(0);
+        pn_deque_publish(&deque);
+        pop();
+    }
+};
+
 /* Force against several pops and a push in their place. */
 struct forced_entries : deque_model<forced_entries, 1, 3> {
     void thread(unsigned index)
@@ -196,6 +217,7 @@ struct unsplit : deque_model<unsplit, 1, 3> {
     {
         deque_model::begin();
         pn_deque_avoid_calls(&deque);
+        may_call = false;
     }
 
     void thread(unsigned index)
@@ -306,6 +328,8 @@ static bool run()
 {
     return model_all<last_entry>(3) &&
            model_all<forced_entry>(3) &&
+           model_all<forced_pop>(3) &&
+           model_all<forced_pops>(2) &&
            model_all<growth>(2) &&
            model_all<full>(3) &&
            model_all<since>(1) &&

@@ -4,10 +4,11 @@
  * once and freed once, nobody touches it after, who awaits it wakes, and nobody touches the waiter
  * after that has gone.
  *
- * Restates pn_task_claim of src/io/task.h; pn_task_take, pn_task_run_claimed, pn_task_finish,
- * pn_task_add_waiter, pn_task_remove_waiter and pn_task_drop of src/io/task.c; pn_waiter_signal and
- * pn_waiter_wait of src/io/waiter.c; pn_future_hold, pn_future_let_go and pn_future_retire of
- * src/io/future.c; and the order in which src/io/interface.c calls them.
+ * Restates pn_task_claim of src/io/task.h; pn_task_run_own of src/io/task_quick.h; pn_task_take,
+ * pn_task_run_claimed, pn_task_finish, pn_task_add_waiter, pn_task_remove_waiter and pn_task_drop of
+ * src/io/task.c; pn_waiter_signal and pn_waiter_wait of src/io/waiter.c; pn_future_hold,
+ * pn_future_let_go and pn_future_retire of src/io/future.c; pool_take_own and pool_claimed of
+ * src/pool/spawn.c; and the order in which src/io/interface.c calls them.
  *
  * Abstracts: memory is sequentially consistent (task_model.cpp, waiter_model.cpp and
  * future_model.cpp have their orders); a word of several parts is several variables, changed in one
@@ -182,7 +183,15 @@ inline await()
 {
     if
     :: phase == DONE
-    :: else ->
+#ifndef MUTANT_TAKES_ITS_OWN_IN_TWO_STEPS
+    :: atomic { has_entry -> has_entry = false }; /* the youngest of its own queue */
+#else
+    :: has_entry -> has_entry = false;
+#endif
+        atomic { phase = RUNNING; in_queue = false };
+        run_function();
+        phase = DONE
+    :: phase != DONE ->
         if
 #ifndef MUTANT_CLAIMS_IN_TWO_STEPS
         :: atomic { phase == QUEUED -> phase = RUNNING };
@@ -190,7 +199,7 @@ inline await()
         :: phase == QUEUED -> phase = RUNNING;
 #endif
             if
-            :: atomic { has_entry -> has_entry = false }; /* the youngest of its own queue */
+            :: atomic { has_entry -> has_entry = false };
                 in_queue = false
             :: true
             fi;

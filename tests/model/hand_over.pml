@@ -4,9 +4,10 @@
  * has, whatever deadline passes meanwhile; its reservation ends before it is seen to be done; and
  * the pool's end finds every thread.
  *
- * Restates reserve_locked, pn_pool_reserve_run, start_reserve, pn_pool_reserve_ended,
- * pn_pool_retire, pn_pool_join and thread_main of src/pool/threads.c, and wait_for_command,
- * run_reserved and reserve_live of src/pool/worker.c. How a thread sleeps is in signal.pml.
+ * Restates reserve_locked, hand_over_locked, hand_over, pn_pool_reserve_run, start_reserve,
+ * pn_pool_reserve_ended, pn_pool_lie_down, pn_pool_retire, pn_pool_join and thread_main of
+ * src/pool/threads.c, and wait_for_signal, wait_for_command, run_reserved and reserve_live of
+ * src/pool/worker.c.
  *
  * Abstracts: memory is sequentially consistent; what is done under the pool's lock is one step; a
  * thread can always be had; there is one node; no thread takes a seat or stands in for another.
@@ -14,25 +15,14 @@
 #define SLOTS 2
 #define TASKS 3
 
-#define DEADLINES
-inline time_out(slot)
-{
-#ifndef MUTANT_TIMES_OUT_OVER_A_SIGNAL
-    if
-    :: atomic { signal[slot] == SLEEPING -> signal[slot] = CALM }
-    :: signal[slot] != SLEEPING
-    fi
-#else
-    signal[slot] = CALM
-#endif
-}
-#include "signal.pml"
+bool is_signaled[SLOTS], in_futex[SLOTS];
+bool is_spurious = true; /* once (more would hide a wake that is lost) one wakes for no reason */
 
 #define NOTHING 0 /* a command: else the number of a task */
 byte command[SLOTS];
 
 /* Under the pool's lock. */
-bool has_thread[SLOTS], is_listed[SLOTS], is_expiring[SLOTS];
+bool has_thread[SLOTS], is_listed[SLOTS], is_expiring[SLOTS], is_asleep[SLOTS];
 byte threads, parallel_count, starting;
 bool ending;
 byte base_limit; /* nobody sits there, so as many threads may stay idle */
@@ -52,6 +42,29 @@ inline check_surplus()
     assert(ending || EXPIRES(0) + EXPIRES(1) + CAPACITY >= threads)
 }
 
+/* Its caller wakes it if it sleeps, once it has let go of the lock. */
+inline hand_over_locked(slot, what)
+{
+#ifndef MUTANT_SIGNALS_BEFORE_THE_COMMAND
+    command[slot] = what;
+#endif
+    sleeps = is_asleep[slot];
+    is_asleep[slot] = false;
+    is_signaled[slot] = true
+}
+
+inline wake(slot)
+{
+    if
+    :: sleeps ->
+#ifndef MUTANT_SIGNALS_WITHOUT_A_WAKE
+        in_futex[slot] = false;
+#endif
+        sleeps = false
+    :: else
+    fi
+}
+
 inline retire()
 {
     atomic {
@@ -66,23 +79,49 @@ inline retire()
             threads--
         :: else
         fi;
+        is_asleep[me] = false;
         is_expiring[me] = false;
         check_surplus()
     }
 }
 
+/* A thread that expires may time out at any moment. */
+inline wait_for_signal()
+{
+#ifndef MUTANT_SLEEPS_WITHOUT_SAYING_SO
+    is_asleep[me] = !is_signaled[me];
+#endif
+    do
+    :: is_signaled[me] -> break
+#ifndef MUTANT_KERNEL_DOES_NOT_COMPARE
+    :: atomic { !is_signaled[me] -> in_futex[me] = true };
+#else
+    :: !is_signaled[me] -> in_futex[me] = true;
+#endif
+        if
+        :: !in_futex[me]
+        :: atomic { in_futex[me] && is_spurious -> is_spurious = false; in_futex[me] = false }
+        :: atomic { in_futex[me] && is_expiring[me] -> in_futex[me] = false; is_late = true };
+            break
+        fi
+    od
+}
+
 inline wait_for_command()
 {
     do
-    :: has_deadline[me] = is_expiring[me];
-        sleep_until_signaled(me);
+    :: if
+        :: is_signaled[me] /* seen while it spins */
+        :: wait_for_signal()
+        fi;
         if
-        :: signal[me] == SIGNALED ->
+        :: !is_late ->
 #ifndef MUTANT_STAYS_SIGNALED
-            calm(me);
+            is_signaled[me] = false;
 #endif
             break
         :: else ->
+            is_late = false;
             retire();
             if
             :: is_retired -> break
@@ -116,7 +155,7 @@ inline end_reservation()
 proctype reserve(byte me)
 {
     byte task;
-    bool is_retired, goes_on = true;
+    bool is_retired, is_late, goes_on = true;
     do
     :: wait_for_command();
         if
@@ -178,28 +217,42 @@ inline reserve_one()
             is_listed[slot] = false;
             parallel_count++;
             assert(!is_new || threads <= CAPACITY);
-#ifndef MUTANT_SIGNALS_BEFORE_THE_COMMAND
-            command[slot] = task;
+            check_surplus();
+            if
+            :: !is_new ->
+#ifndef MUTANT_HANDS_OVER_IN_TWO_STEPS
+                hand_over_locked(slot, task)
+#else
+                sleeps = is_asleep[slot]
 #endif
-            check_surplus()
+            :: else
+            fi
         :: else
         fi
     }
 }
 
-inline hand_over()
+inline start_or_wake()
 {
     if
     :: is_new ->
-        command[slot] = task;
-        signal[slot] = SIGNALED;
-        run reserve(slot);
+        atomic {
+            command[slot] = task;
+            is_signaled[slot] = true;
+            run reserve(slot)
+        }
         starting--
     :: else ->
-        worker_signal(slot)
-#ifdef MUTANT_SIGNALS_BEFORE_THE_COMMAND
-        ; command[slot] = task
+#ifdef MUTANT_HANDS_OVER_IN_TWO_STEPS
+        atomic {
+            command[slot] = task;
+            is_signaled[slot] = true
+        }
 #endif
+#ifdef MUTANT_SIGNALS_BEFORE_THE_COMMAND
+        command[slot] = task;
+#endif
+        wake(slot)
     fi
 }
 
@@ -207,14 +260,14 @@ inline hand_over()
 proctype spawner(byte task, last)
 {
     byte slot;
-    bool is_new, is_refused;
+    bool is_new, is_refused, sleeps;
     do
     :: task <= last ->
         reserve_one();
         if
         :: is_refused -> refused++
         :: else ->
-            hand_over();
+            start_or_wake();
             atomic {
                 is_done[task];
                 slot = 0;
@@ -231,19 +284,24 @@ proctype spawner(byte task, last)
 proctype joiner()
 {
     byte slot;
+    bool sleeps, is_taken[SLOTS];
     ending = true;
-    starting == 0;
+    d_step {
+        starting == 0;
+        is_taken[0] = is_listed[0];
+        is_taken[1] = is_listed[1];
+        is_listed[0] = false;
+        is_listed[1] = false
+    }
     do
-    :: slot < SLOTS ->
-        if
-        :: atomic { is_listed[slot] -> is_listed[slot] = false };
+    :: slot < SLOTS && is_taken[slot] ->
 #ifndef MUTANT_ENDS_WITHOUT_A_SIGNAL
-            worker_signal(slot)
+        atomic { hand_over_locked(slot, NOTHING) }
+        wake(slot);
 #endif
-        :: !is_listed[slot]
-        fi;
         slot++
-    :: else -> break
+    :: slot < SLOTS && !is_taken[slot] -> slot++
+    :: slot == SLOTS -> break
     od;
     !has_thread[0] && !has_thread[1];
     assert(threads == 0 && parallel_count == 0);

@@ -6,6 +6,7 @@
  * All executions with up to 4 preemptions of one who queues a task and one worker, on its node or
  * another, up to 3 where it queues two; and random ones, with fixed seeds, of one and two workers,
  * on one node or two; and of two that find a task on two nodes and stay busy, while a third sleeps.
+ * Where enough search, one takes what it finds without counting as a searcher, and lies down.
  */
 #include "model.h"
 
@@ -53,8 +54,8 @@ bool pn_neighbor_next(struct pn_neighbor_walk *walk, unsigned workers, unsigned 
 
 static const unsigned near[] = {0, 0}, far[] = {1}, both[] = {0, 1}, others[] = {1, 2, 1};
 
-/* What a worker does that found a task. */
-enum after { SEARCHES_ON, STAYS_BUSY };
+/* What a worker does that found a task: as where few search, as where enough do, or nothing. */
+enum after { SEARCHES_ON, GLANCES, STAYS_BUSY };
 
 /* Thread 0 is on node 0, queues `tasks` tasks and asks for a worker after each; the others are
  * workers that search, sleep, and are awake again when they were picked. The last `asleep` of them
@@ -97,8 +98,7 @@ struct idle_model : model<T, 1 + workers - asleep> {
         }
     }
 
-    /* What a searcher does with a task that it finds. */
-    bool find(unsigned worker)
+    bool steal()
     {
         bool lost = true;
         pinion_task *stolen = NULL;
@@ -108,26 +108,43 @@ struct idle_model : model<T, 1 + workers - asleep> {
                 pn_deque_force(&deque); /* its owner need not come by */
             stolen = pn_deque_steal(&deque, &lost);
         }
-        if (!stolen)
+        if (stolen)
+            pn_fetch_add_relaxed(&taken, 1u);
+        return stolen != NULL;
+    }
+
+    /* What a searcher does with a task that it finds. */
+    bool find(unsigned worker)
+    {
+        if (!steal())
             return false;
         if (pn_idle_found(&idle, nodes[worker]) &&
             (nodes[worker] == 0 || !pn_idle_is_searched(&idle)) && pn_deque_count(&deque))
             (void)pick(nodes[worker]);
-        pn_fetch_add_relaxed(&taken, 1u);
-        if (then == SEARCHES_ON)
+        return true;
+    }
+
+    /* Searches for a task after another. False: it is busy. */
+    bool find_all(unsigned worker)
+    {
+        while (find(worker)) {
+            if (then == STAYS_BUSY) {
+                pn_fetch_add_relaxed(&busy, 1u);
+                return false;
+            }
+            while (then == GLANCES && steal())
+                continue;
             pn_idle_search(&idle, nodes[worker]);
-        else
-            pn_fetch_add_relaxed(&busy, 1u);
+            if (then == GLANCES)
+                break;
+        }
         return true;
     }
 
     /* Until it sleeps, or is busy. */
     void search(unsigned worker)
     {
-        for (;;) {
-            while (find(worker))
-                if (then == STAYS_BUSY)
-                    return;
+        while (find_all(worker)) {
             if (!pn_idle_lie_down(&idle, worker) || pn_deque_count(&deque) == 0)
                 return;
             (void)pn_idle_rise(&idle, worker); /* or it was picked */
@@ -290,6 +307,7 @@ struct one_worker : idle_model<one_worker, near, 1, 1> {};
 struct one_far : idle_model<one_far, far, 1, 1> {};
 struct two_tasks : idle_model<two_tasks, near, 1, 2> {};
 struct two_workers : idle_model<two_workers, near, 2, 2> {};
+struct glancing : idle_model<glancing, near, 2, 3, GLANCES> {};
 struct two_nodes : idle_model<two_nodes, both, 2, 2> {};
 struct two_busy : idle_model<two_busy, others, 3, 3, STAYS_BUSY, 1> {};
 
@@ -300,6 +318,7 @@ static bool run()
            model_all<two_tasks>(3) &&
            model_random<two_tasks>(100000) &&
            model_random<two_workers>(100000) &&
+           model_random<glancing>(50000) &&
            model_random<two_nodes>(100000) &&
            model_random<two_busy>(100000) &&
            model_random<herd>(100000) &&

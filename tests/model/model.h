@@ -85,7 +85,7 @@ inline int model_main(int count, char **arguments, bool (*run)())
     static const rl::memory_order values[] = {rl::mo_relaxed, rl::mo_acquire, rl::mo_release,
                                               rl::mo_acq_rel};
     static char file[64], order[16];
-    if (count > 1) {
+    if (count > 1 && sscanf(arguments[1], "look:%u", &model_mutant.number) != 1) {
         if (sscanf(arguments[1], "%63[^:]:%u-%u:%15s", file, &model_mutant.first,
                    &model_mutant.last, order) != 4)
             return 2;
@@ -96,7 +96,7 @@ inline int model_main(int count, char **arguments, bool (*run)())
     }
     if (!run())
         return 1;
-    return model_mutant.file && !model_mutant.is_reached ? 3 : 0;
+    return count > 1 && !model_mutant.is_reached ? 3 : 0;
 }
 
 #endif

@@ -3,12 +3,15 @@
  * Who queues and who sleeps: every task that was queued is run, by as many workers as there are
  * tasks, and a pool that ends ends.
  *
- * Restates stop_searching, sleep_for_work and base_live of src/pool/worker.c, pn_pool_wake of
- * src/pool/spawn.c, pn_idle_* of src/sched/idle.c, and from pn_pool_join of src/pool/threads.c what
- * it says to base workers. How a worker sleeps is in signal.pml.
+ * Restates pn_worker_signal, sleep_until_signaled, sleep_for_work, next_task and base_live of
+ * src/pool/worker.c, pn_pool_wake of src/pool/spawn.c, begin_search, search, found and lie_down of
+ * src/sched/scheduler.c, pn_idle_* of src/sched/idle.c, and from pn_pool_join of src/pool/threads.c
+ * what it says to base workers.
  *
  * Abstracts: memory is sequentially consistent (idle_model.cpp has its orders); all queues are one
- * counter; every seat has its thread; nobody spins; all workers are equally near.
+ * counter; every seat has its thread; nobody spins; all workers are equally near; that enough of
+ * them search is found at any moment, since it is a hint; nobody pays for a wake (idle_model.cpp
+ * has that).
  *
  * The tasks meet: each goes on only when all have begun, which needs a worker for each, as do tasks
  * that take long. That they wait for each other is what shows a worker that nobody woke.
@@ -19,12 +22,13 @@
 #ifndef TASKS
 #define TASKS 2
 #endif
-#define SLOTS WORKERS
-#include "signal.pml"
+mtype = {CALM, SLEEPING, SIGNALED};
 
+mtype signal[WORKERS] = CALM;
+bool in_futex[WORKERS];
 byte queued;              /* entries of all queues */
 byte pushed, begun, done;
-bool ending;
+bool ends_early, ending;
 byte pushers = 2, workers = WORKERS;
 
 /* Who picks a sleeper takes its bit first and counts it as a searcher after, so that the worker, if
@@ -38,6 +42,36 @@ byte pushers = 2, workers = WORKERS;
 #endif
 short searching = WORKERS, sleeping; /* who starts a thread counts it as searching */
 bool is_down[WORKERS];
+
+inline worker_signal(slot)
+{
+    if
+    :: atomic { signal[slot] == SLEEPING -> signal[slot] = SIGNALED };
+#ifndef MUTANT_SIGNAL_WITHOUT_WAKE
+        in_futex[slot] = false
+#endif
+    :: atomic { signal[slot] != SLEEPING -> signal[slot] = SIGNALED }
+    fi
+}
+
+inline sleep_until_signaled()
+{
+    if
+#ifndef MUTANT_SLEEPS_OVER_A_SIGNAL
+    :: signal[me] != CALM
+#endif
+    :: atomic { else -> signal[me] = SLEEPING };
+        do
+        :: signal[me] != SLEEPING -> break
+#ifndef MUTANT_KERNEL_DOES_NOT_COMPARE
+        :: atomic { signal[me] == SLEEPING -> in_futex[me] = true };
+#else
+        :: signal[me] == SLEEPING -> in_futex[me] = true;
+#endif
+            !in_futex[me]
+        od
+    fi
+}
 
 /* A look at a bit that another then takes is as one a little later. */
 inline wake()
@@ -97,27 +131,41 @@ inline lie_down()
 #define SEES_WORK false
 #endif
 
-/* Who isn't the last to stop searching may leave the look at the queues to those that go on. */
-inline sleep_for_work()
+inline rise()
 {
-#ifndef MUTANT_LOOKS_BEFORE_IT_LIES_DOWN
-    lie_down();
-#endif
-    if
-    :: ending || SEES_WORK
-    :: !ending && (!SEES_WORK || !is_last) ->
-#ifdef MUTANT_LOOKS_BEFORE_IT_LIES_DOWN
-        lie_down();
-#endif
-        sleep_until_signaled(me)
-    fi;
-    calm(me);
     if
     :: atomic { is_down[me] -> is_down[me] = false };
         searching++;
         sleeping--
     :: else
     fi
+}
+
+inline sleep_for_work()
+{
+    if
+    :: !ending -> sleep_until_signaled()
+    :: else
+    fi;
+    signal[me] = CALM;
+    rise()
+}
+
+/* Who isn't the last to stop searching leaves the look at the queues to those that go on. */
+inline lie_down_and_sleep()
+{
+#ifndef MUTANT_LOOKS_BEFORE_IT_LIES_DOWN
+    lie_down();
+    sees_work = is_last && SEES_WORK;
+#else
+    sees_work = SEES_WORK;
+    lie_down();
+#endif
+    if
+    :: sees_work -> sees_work = false; rise()
+    :: else -> sleep_for_work()
+    fi;
+    is_last = false
 }
 
 inline look()
@@ -147,20 +195,17 @@ inline stop_searching()
 
 proctype worker(byte me)
 {
-    bool found, is_searching = true, is_last;
+    bool found, is_searching = true, is_last, sees_work;
     byte sleeper;
+    if
+    :: me > 0 || ends_early
+    :: else -> /* it has run an earlier task, as any may have */
+        stop_searching();
+        is_searching = false
+    fi;
     do
     :: true ->
-        look(); /* own queue and lane */
-        if
-        :: !found ->
-            if
-            :: atomic { !is_searching -> is_searching = true; searching++ }
-            :: else
-            fi;
-            look() /* everyone's */
-        :: else
-        fi;
+        look(); /* own queue and lane, and then everyone's */
         if
         :: found ->
             if
@@ -170,12 +215,24 @@ proctype worker(byte me)
             atomic { begun++; is_searching = false; found = false }
             begun == TASKS;
             done++
-        :: !found && ending ->
+        :: !found && !is_searching ->
+            atomic { is_searching = true; searching++ }
+            if
+            :: true
+            :: true -> /* enough others search */
+#ifndef MUTANT_LEAVES_THE_LOOK_TO_ENOUGH_OTHERS
+                lie_down_and_sleep()
+#else
+                lie_down();
+                sleep_for_work()
+#endif
+            fi
+        :: !found && is_searching && ending ->
             if
             :: queued == 0 -> break
             :: else
             fi
-        :: !found && !ending -> sleep_for_work()
+        :: !found && is_searching -> lie_down_and_sleep()
         fi
     od;
     searching--;
@@ -199,12 +256,7 @@ proctype pusher(byte count)
 proctype ender()
 {
     byte w;
-    bool is_early;
-    if
-    :: is_early = true
-    :: skip
-    fi;
-    pushers == 0 && (is_early || done == TASKS);
+    pushers == 0 && (ends_early || done == TASKS);
     ending = true;
     do
     :: w < WORKERS ->
@@ -223,6 +275,10 @@ init
 {
     byte w;
     atomic {
+        if
+        :: ends_early = true
+        :: true
+        fi;
         do
         :: w < WORKERS ->
             run worker(w);

@@ -49,8 +49,12 @@ template <typename T, int threads> struct rwlock_model : model<T, threads> {
 
     void read(int64_t deadline)
     {
-        if (lock_as(&io, &lock, READER, PN_UNCANCELABLE(deadline)))
-            return;
+        if (!lock_as(&io, &lock, READER, PN_UNCANCELABLE(deadline)))
+            see_and_unlock();
+    }
+
+    void see_and_unlock()
+    {
         const int seen = sum($);
         MUST(seen >= 0);
         hold();
@@ -104,12 +108,46 @@ struct writers_giving_up : rwlock_model<writers_giving_up, 4> {
     }
 };
 
+/* A try fails only where a writer is, or somebody is parked. */
+struct trying : rwlock_model<trying, 3> {
+    void thread(unsigned)
+    {
+        MUST(pinion_rwlock_try_read_lock(&lock));
+        see_and_unlock();
+    }
+};
+
+/* As for one that is canceled after it was woken and was not the fastest, before it parks again. */
+static int park_once(struct pinion_io *io, struct pn_park *park, const struct pn_how *how)
+{
+    return park->goes_first ? -ECANCELED : pn_parking_park(io, park, how);
+}
+
+/* So the wake that it had must be another's. */
+struct woken_gives_up : rwlock_model<woken_gives_up, 3> {
+    void thread(unsigned index)
+    {
+        if (index < 2) {
+            write(INT64_MAX);
+            write(INT64_MAX);
+            return;
+        }
+        static const struct pn_io_vtable once = {.park = park_once, .unpark = pn_parking_unpark};
+        struct pinion_io other = io;
+        other.vtable = &once;
+        if (lock_as(&other, &lock, READER, PN_UNCANCELABLE(INT64_MAX)) == 0)
+            see_and_unlock();
+    }
+};
+
 static bool run()
 {
     return model_random<writers>(20000) &&
            model_random<readers_and_writers>(20000) &&
            model_random<giving_up>(40000) &&
-           model_random<writers_giving_up>(40000);
+           model_random<writers_giving_up>(40000) &&
+           model_random<trying>(5000) &&
+           model_random<woken_gives_up>(30000);
 }
 
 int main(int count, char **arguments) { return model_main(count, arguments, run); }

@@ -25,8 +25,7 @@ template <typename T> struct task_model : model<T, 2> {
     {
         model_sleepers.clear();
         runs = 0;
-        task = model_task(start, this, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
-        block[0].task = task;
+        task = model_task(start, this, PN_TASK_QUEUED | PN_TASK_IN_QUEUE, &block[0]);
         block[1].task = NULL;
         model_blocks = block;
         result()($) = 0;

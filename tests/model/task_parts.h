@@ -14,27 +14,29 @@
 #include "waiter.c"
 #include "task.c"
 
-/* Stands for the whole block of each task: who frees one writes it, so it races with any use that
- * is not ordered before. */
+/* Stands for the whole block of each task: who frees one writes both, so it races with any use that
+ * is not ordered before. entry: used by who takes it out of a queue, whether or not it runs it. */
 struct model_block {
     struct pinion_task *task;
-    rl::var<int> content;
+    rl::var<int> content, entry;
 };
 static struct model_block *model_blocks; /* the model's; the last one is of no task */
 
-static rl::var<int> &model_content(const void *task)
+static struct model_block *model_block_of(const void *task)
 {
     struct model_block *block = model_blocks;
     while (block->task && block->task != task)
         block++;
-    return block->content;
+    return block;
 }
 
 /* Memory, of which Relacy sees leaks and double frees. */
 void *pn_slab_alloc(struct pn_slab *, size_t bytes) { return malloc(bytes); }
 void pn_slab_free(struct pn_slab *, void *block)
 {
-    model_content(block)($) = 0;
+    struct model_block *known = model_block_of(block);
+    known->content($) = 0;
+    known->entry($) = 0;
     free(block);
 }
 
@@ -46,8 +48,9 @@ void pn_member_init(struct pinion_task *, struct pinion_group *) {}
 void pn_member_enter(struct pinion_task *) {}
 void pn_member_leave(struct pinion_task *) {}
 
-/* An async task, whose function gets the pointer. */
-static struct pinion_task *model_task(pinion_start_fn *start, void *pointer, uintptr_t state)
+/* An async task, whose function gets the pointer, and its block. */
+static struct pinion_task *model_task(pinion_start_fn *start, void *pointer, uintptr_t state,
+                                      struct model_block *block)
 {
     struct pinion_call call = {};
     call.start = start;
@@ -56,12 +59,15 @@ static struct pinion_task *model_task(pinion_start_fn *start, void *pointer, uin
     const struct pn_spawn spawn = {.call = &call, .kind = PN_ASYNC};
     struct pinion_task *task = pn_task_create(&spawn, state, NULL, NULL);
     MUST(task != NULL);
+    block->task = task;
+    block->entry($) = 0;
     return task;
 }
 
 /* What came out of a queue is run, unless it was claimed. */
 static void model_take(struct pinion_task *task)
 {
+    (void)(int)model_block_of(task)->entry($);
     if (!pn_task_take(task, NULL))
         return;
     pn_task_run(task);
