@@ -312,15 +312,17 @@ static void be_over(struct call *call) { pn_store_relaxed(&call->is_over, 1u); }
 
 #endif
 
-static _Thread_local __attribute__((tls_model("initial-exec"))) bool is_open;
+static _Thread_local __attribute__((tls_model("initial-exec"))) bool is_own;
 
-void pn_interrupt_open_thread(void) { is_open = true; }
+void pn_interrupt_own_thread(void) { is_own = true; }
+
+bool pn_interrupt_is_own_thread(void) { return is_own; }
 
 /* Lets the signal through: true if the thread had blocked it. */
 static bool unblock(sigset_t *former)
 {
     sigset_t one;
-    if (is_open)
+    if (is_own)
         return false;
     (void)sigemptyset(&one);
     (void)sigaddset(&one, pn_interrupt_signal());

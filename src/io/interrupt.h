@@ -28,9 +28,11 @@ void pn_interrupt_release(void);
 /* The signal; 0: none is free, or nobody holds. */
 int pn_interrupt_signal(void);
 
-/* The calling thread doesn't block the signal and never will, so that calls needn't look: they
- * unblock it on others. For threads of ours; a task that blocks it there is not reached. */
-void pn_interrupt_open_thread(void);
+/* The calling thread is one of ours: it doesn't block the signal, blocks all others but faults, and
+ * never does otherwise, so that calls needn't look. On others they unblock the signal. A task that
+ * changes that there is not reached. */
+void pn_interrupt_own_thread(void);
+bool pn_interrupt_is_own_thread(void);
 
 /* In words: "cancels interrupt system calls by SIGURG". */
 #define PN_INTERRUPT_WORDS 128

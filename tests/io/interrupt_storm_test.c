@@ -133,7 +133,7 @@ static void block_or_open(void)
     (void)sigaddset(&one, pn_interrupt_signal());
     must(pthread_sigmask(storm.has_blocked ? SIG_BLOCK : SIG_UNBLOCK, &one, NULL) == 0);
     if (!storm.has_blocked)
-        pn_interrupt_open_thread();
+        pn_interrupt_own_thread();
 }
 
 #define STORM ROUNDS(15000)
