@@ -11,12 +11,12 @@
 
 #include "futex.h"
 
-/* The kernel's sigset_t is the beginning of libc's. */
-#define KERNEL_SIGSET_BYTES (_NSIG / 8)
-
 /* A descriptor that is ready each time, and each time has nothing: so long are the pauses. */
 #define VAIN_NS_MIN INT64_C(50000)
 #define VAIN_NS_MAX INT64_C(10000000)
+
+/* How long a call may take at least that should not wait: longer than the way to it. */
+#define ALARM_NS_MIN INT64_C(1000000)
 
 /* What is left until a deadline, 0 if it has passed; NULL: no end. */
 static const struct timespec *time_left(int64_t deadline, struct timespec *left)
@@ -33,12 +33,11 @@ static const struct timespec *time_left(int64_t deadline, struct timespec *left)
 static long call_with_timeout(const struct pn_operation *operation, const struct pn_how *how)
 {
     struct timespec left;
-    long result, arguments[6];
-    for (int i = 0; i < 6; i++)
-        arguments[i] = operation->arguments[i];
+    struct pn_system_call call = operation->call;
+    long result;
     do {
-        arguments[2] = PN_ADDRESS(time_left(how->deadline, &left));
-        result = pn_syscall_once(how->is_cancelable, operation->number, arguments);
+        call.arguments[2] = PN_ADDRESS(time_left(how->deadline, &left));
+        result = pn_syscall_once(&call, how->is_cancelable);
     } while (result == -EINTR);
     return result;
 }
@@ -48,8 +47,7 @@ static long call_with_timeout(const struct pn_operation *operation, const struct
 static struct pn_operation poll_of(struct pollfd *descriptors, nfds_t count)
 {
     return (struct pn_operation){
-        .number = SYS_ppoll,
-        .arguments = {PN_ADDRESS(descriptors), (long)count, 0, 0, KERNEL_SIGSET_BYTES},
+        .call = {SYS_ppoll, {PN_ADDRESS(descriptors), (long)count, 0, 0, PN_KERNEL_SIGSET_BYTES}},
         .has_timeout = true};
 }
 
@@ -95,71 +93,107 @@ static int pause_in_vain(unsigned times, const struct pn_how *how)
 
 /* ---- the call ---- */
 
-static long call(const struct pn_operation *operation, const struct pn_how *how)
+static bool can_await(const struct pn_operation *operation)
 {
-    const bool can_wait = operation->waits[0].events != 0;
+    return operation->waits[0].events != 0;
+}
+
+/* Poll says before that the call would not wait, as far as it can; if it waits all
+ * the same, since another thread was faster, say, the alarm ends it. Where the deadline has passed,
+ * that is some time later, so that what is there can be taken. */
+static long call_by_deadline(const struct pn_operation *operation, const struct pn_how *how)
+{
+    const int error = await_all(operation, how);
+    if (error)
+        return error;
+    int64_t alarm = INT64_MAX;
+    if (how->deadline != INT64_MAX && !operation->never_waits) {
+        alarm = pn_now() + ALARM_NS_MIN;
+        alarm = how->deadline > alarm ? how->deadline : alarm;
+    }
+    return pn_syscall(&operation->call, how->is_cancelable, alarm);
+}
+
+/* As long as there is nothing, or what was there has gone to others. */
+static __attribute__((noinline)) long call_again(const struct pn_operation *operation,
+                                                 const struct pn_how *how)
+{
     for (unsigned times = 0;; times++) {
-        int error = how->deadline == INT64_MAX ? 0 : await_all(operation, how);
-        if (error)
-            return error;
-        const long result =
-            pn_syscall(how->is_cancelable, operation->number, operation->arguments);
-        if (PN_LIKELY(result != -EAGAIN || !can_wait))
+        const long result = call_by_deadline(operation, how);
+        if (result != -EAGAIN && result != PN_LATE)
             return result;
-        error = pause_in_vain(times, how);
-        if (!error)
-            error = await_all(operation, how);
+        if (!can_await(operation))
+            return result == PN_LATE ? -ETIMEDOUT : result;
+        const int error = result == PN_LATE ? 0 : pause_in_vain(times, how);
         if (error)
             return error;
     }
 }
 
+static inline long call(const struct pn_operation *operation, const struct pn_how *how)
+{
+    if (PN_LIKELY(how->deadline == INT64_MAX || operation->never_waits)) {
+        const long result = pn_syscall(&operation->call, how->is_cancelable, INT64_MAX);
+        if (PN_LIKELY(result != -EAGAIN) || !can_await(operation))
+            return result;
+    }
+    return call_again(operation, how);
+}
+
 /* ---- SIGPIPE ---- */
 
-/* The kernel raises it at once, in the thread that writes. Threads of ours block it; on others it
- * is blocked meanwhile. */
-struct pipe_guard {
-    sigset_t set, former;
-    bool is_ours;
-    bool was_pending; /* one that the program has to take */
-};
-
-static void guard(struct pipe_guard *guard)
+/* The kernel raises it at once, in the thread that writes. */
+static sigset_t set_of_sigpipe(void)
 {
-    guard->is_ours = pn_interrupt_is_own_thread();
-    guard->was_pending = false;
-    (void)sigemptyset(&guard->set);
-    (void)sigaddset(&guard->set, SIGPIPE);
-    if (guard->is_ours)
-        return;
-    (void)pthread_sigmask(SIG_BLOCK, &guard->set, &guard->former);
-    sigset_t pending;
-    if (sigismember(&guard->former, SIGPIPE) == 1)
-        guard->was_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGPIPE);
+    return set;
 }
 
-static void unguard(struct pipe_guard *guard, bool may_be_raised)
+static bool may_be_raised(const struct pn_operation *operation, long result)
+{
+    return result == -EPIPE || (result >= 0 && (size_t)result < operation->sigpipe_below);
+}
+
+static __attribute__((noinline)) void take_sigpipe(void)
 {
     const struct timespec now = {0, 0};
-    if (may_be_raised && !guard->was_pending)
-        while (sigtimedwait(&guard->set, NULL, &now) < 0 && errno == EINTR)
-            continue;
-    if (!guard->is_ours && sigismember(&guard->former, SIGPIPE) != 1)
-        (void)pthread_sigmask(SIG_UNBLOCK, &guard->set, NULL);
+    const sigset_t set = set_of_sigpipe();
+    const int saved = errno;
+    while (sigtimedwait(&set, NULL, &now) < 0 && errno == EINTR)
+        continue;
+    errno = saved;
 }
 
-static long call_without_sigpipe(const struct pn_operation *operation, const struct pn_how *how)
+/* On a thread that may not block it: it is blocked meanwhile. One that was pending before is the
+ * program's to take. */
+static __attribute__((noinline)) long call_with_sigpipe_blocked(
+    const struct pn_operation *operation, const struct pn_how *how)
 {
-    const int saved = errno;
-    struct pipe_guard pipe;
-    guard(&pipe);
+    const sigset_t set = set_of_sigpipe();
+    sigset_t former, pending;
+    (void)pthread_sigmask(SIG_BLOCK, &set, &former);
+    const bool was_blocked = sigismember(&former, SIGPIPE) == 1;
+    const bool was_pending =
+        was_blocked && sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
     const long result = call(operation, how);
-    unguard(&pipe, result == -EPIPE || (result >= 0 && (size_t)result < operation->sigpipe_below));
-    errno = saved;
+    if (!was_pending && may_be_raised(operation, result))
+        take_sigpipe();
+    if (!was_blocked)
+        (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     return result;
 }
 
-
+static long call_and_take_sigpipe(const struct pn_operation *operation, const struct pn_how *how)
+{
+    if (!pn_interrupt_is_own_thread())
+        return call_with_sigpipe_blocked(operation, how);
+    const long result = call(operation, how);
+    if (PN_UNLIKELY(may_be_raised(operation, result)))
+        take_sigpipe();
+    return result;
+}
 
 long pn_perform_in_thread(struct pinion_io *io, const struct pn_operation *operation,
                           const struct pn_how *how)
@@ -168,6 +202,6 @@ long pn_perform_in_thread(struct pinion_io *io, const struct pn_operation *opera
     if (operation->has_timeout)
         return call_with_timeout(operation, how);
     if (operation->sigpipe_below)
-        return call_without_sigpipe(operation, how);
+        return call_and_take_sigpipe(operation, how);
     return call(operation, how);
 }

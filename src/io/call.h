@@ -7,21 +7,25 @@
 #define PN_CALL_H
 
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "interface.h"
 #include "interrupt.h"
 
+/* The kernel's sigset_t is the beginning of libc's. */
+#define PN_KERNEL_SIGSET_BYTES (_NSIG / 8)
+
 /* A call to be made. waits: what must be there before it can go on, each as for poll; events 0:
  * none. When it gives -EAGAIN these are waited for, one after the other, and it is made again, so
  * it makes no difference whether a descriptor is O_NONBLOCK. Without any, -EAGAIN is its result. */
 struct pn_operation {
-    long number;
-    long arguments[6];
+    struct pn_system_call call;
     struct pollfd waits[2];
     size_t sigpipe_below; /* it may have raised SIGPIPE if it gives less than this; 0: never */
     bool has_timeout;     /* argument 2 is set to the time left, a struct timespec */
+    bool never_waits;     /* it gives -EAGAIN instead, by a flag in its arguments */
 };
 
 /* Makes the call: what it gives, 0 or more, or -errno, never -EINTR. Keeps errno. Also:

@@ -14,10 +14,9 @@
 #include "futex.h"
 
 /* Calls that wait for nobody else: what little they wait, the kernel decides. */
-static long perform(struct pinion_io *io, long number, const long a[6])
+static long perform(struct pinion_io *io, const struct pn_system_call *call)
 {
-    const struct pn_operation operation = {.number = number,
-                                           .arguments = {a[0], a[1], a[2], a[3], a[4], a[5]}};
+    const struct pn_operation operation = {.call = *call};
     return pn_perform(io, &operation, PN_CANCELABLE(PINION_FOREVER));
 }
 
@@ -27,8 +26,7 @@ static int open_at(struct pinion_io *io, int directory, const char *path, int fl
                    int64_t deadline)
 {
     const struct pn_operation operation = {
-        .number = SYS_openat,
-        .arguments = {directory, PN_ADDRESS(path), flags | O_CLOEXEC, (long)mode}};
+        .call = {SYS_openat, {directory, PN_ADDRESS(path), flags | O_CLOEXEC, (long)mode}}};
     return (int)pn_perform(io, &operation, PN_CANCELABLE(deadline));
 }
 
@@ -81,45 +79,45 @@ int pinion_close(struct pinion_io *io, int descriptor)
 
 int pinion_pipe(struct pinion_io *io, int ends[2])
 {
-    return (int)perform(io, SYS_pipe2, PN_ARGUMENTS(PN_ADDRESS(ends), O_CLOEXEC));
+    return (int)perform(io, PN_SYSTEM_CALL(SYS_pipe2, PN_ADDRESS(ends), O_CLOEXEC));
 }
 
 /* ---- what is known of a file, and its names ---- */
 
 int pinion_fsync(struct pinion_io *io, int descriptor)
 {
-    return (int)perform(io, SYS_fsync, PN_ARGUMENTS(descriptor));
+    return (int)perform(io, PN_SYSTEM_CALL(SYS_fsync, descriptor));
 }
 
 int pinion_fdatasync(struct pinion_io *io, int descriptor)
 {
-    return (int)perform(io, SYS_fdatasync, PN_ARGUMENTS(descriptor));
+    return (int)perform(io, PN_SYSTEM_CALL(SYS_fdatasync, descriptor));
 }
 
 int pinion_ftruncate(struct pinion_io *io, int descriptor, off_t size)
 {
-    return (int)perform(io, SYS_ftruncate, PN_ARGUMENTS(descriptor, size));
+    return (int)perform(io, PN_SYSTEM_CALL(SYS_ftruncate, descriptor, size));
 }
 
 int pinion_fstat(struct pinion_io *io, int descriptor, struct stat *status)
 {
-    return (int)perform(io, SYS_fstat, PN_ARGUMENTS(descriptor, PN_ADDRESS(status)));
+    return (int)perform(io, PN_SYSTEM_CALL(SYS_fstat, descriptor, PN_ADDRESS(status)));
 }
 
 int pinion_unlink(struct pinion_io *io, const char *path)
 {
-    return (int)perform(io, SYS_unlinkat, PN_ARGUMENTS(AT_FDCWD, PN_ADDRESS(path), 0));
+    return (int)perform(io, PN_SYSTEM_CALL(SYS_unlinkat, AT_FDCWD, PN_ADDRESS(path), 0));
 }
 
 int pinion_rename(struct pinion_io *io, const char *from, const char *to)
 {
-    return (int)perform(io, SYS_renameat2,
-                        PN_ARGUMENTS(AT_FDCWD, PN_ADDRESS(from), AT_FDCWD, PN_ADDRESS(to), 0));
+    return (int)perform(io, PN_SYSTEM_CALL(SYS_renameat2, AT_FDCWD, PN_ADDRESS(from), AT_FDCWD,
+                                           PN_ADDRESS(to), 0));
 }
 
 int pinion_mkdir(struct pinion_io *io, const char *path, mode_t mode)
 {
-    return (int)perform(io, SYS_mkdirat, PN_ARGUMENTS(AT_FDCWD, PN_ADDRESS(path), (long)mode));
+    return (int)perform(io, PN_SYSTEM_CALL(SYS_mkdirat, AT_FDCWD, PN_ADDRESS(path), (long)mode));
 }
 
 /* ---- poll ---- */

@@ -2,7 +2,7 @@
  *
  * System calls that a request to cancel reaches, and the signal that it reaches them by.
  *
- * The canceler of a task that is in such a call marks the call and sends its thread the signal. The
+ * The canceler of a task that is in such a call marks the call (caller.h) and sends its thread the signal. The
  * handler looks where the thread is: on the way to the system call, it moves it to the way out;
  * elsewhere it does nothing. The handler restarts calls (SA_RESTART), and the signal has arrived
  * before the call that it was meant for returns, so no code but the call ever sees an EINTR of it.
@@ -18,6 +18,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include "stub.h"
+
+struct pinion_task;
 
 /* Who counts on cancels that interrupt (a pool, from before its first thread to after its last).
  * The first installs the handler, where the disposition was the default; the last restores that,
@@ -38,17 +43,24 @@ bool pn_interrupt_is_own_thread(void);
 #define PN_INTERRUPT_WORDS 128
 void pn_interrupt_describe(char *words, size_t size);
 
+/* After a request to cancel a task that is in no other wait: ends the call that it is in. */
+void pn_interrupt_task(const struct pinion_task *task);
+
 /* Makes a system call: what it gives, 0 or more, or -errno. Keeps errno. With is_cancelable it is a
  * cancelation point of the task that runs here: -ECANCELED, and then the call did nothing. A call
- * that did something returns that, and the request stays pending. When a signal of the program
- * interrupts it, it is made again: so not for calls with a relative timeout. */
-long pn_syscall(bool is_cancelable, long number, const long arguments[6]);
+ * that did something returns that, and the request stays pending. alarm: when (ns of
+ * CLOCK_MONOTONIC) it is ended, if it still waits, and gives PN_LATE; INT64_MAX: never; nor where
+ * no signal is free. When a signal of the program interrupts it, it is made again: so not for calls
+ * with a relative timeout. */
+long pn_syscall(const struct pn_system_call *call, bool is_cancelable, int64_t alarm);
+#define PN_LATE (-4096L) /* no error of the kernel's */
 
-/* As pn_syscall, but gives -EINTR when a signal of the program interrupts it. */
-long pn_syscall_once(bool is_cancelable, long number, const long arguments[6]);
+/* As pn_syscall without alarm, but gives -EINTR when a signal of the program interrupts it. */
+long pn_syscall_once(const struct pn_system_call *call, bool is_cancelable);
 
-/* The arguments, each a number or an address; those that are left out are 0. */
-#define PN_ARGUMENTS(...)    ((const long[6]){__VA_ARGS__})
-#define PN_ADDRESS(pointer)  ((long)(uintptr_t)(pointer))
+/* A call; the arguments that are left out are 0. */
+#define PN_SYSTEM_CALL(of, ...)                                                                    \
+    (&(const struct pn_system_call){.number = (of), .arguments = {__VA_ARGS__}})
+#define PN_ADDRESS(pointer) ((long)(uintptr_t)(pointer))
 
 #endif

@@ -19,8 +19,7 @@ ssize_t pinion_read_until(struct pinion_io *io, int descriptor, void *buffer, si
                           int64_t deadline)
 {
     const struct pn_operation operation = {
-        .number = SYS_read,
-        .arguments = {descriptor, PN_ADDRESS(buffer), (long)count},
+        .call = {SYS_read, {descriptor, PN_ADDRESS(buffer), (long)count}},
         .waits = {{.fd = descriptor, .events = POLLIN}}};
     return pn_perform(io, &operation, PN_CANCELABLE(deadline));
 }
@@ -34,8 +33,7 @@ ssize_t pinion_readv_until(struct pinion_io *io, int descriptor, const struct io
                            int part_count, int64_t deadline)
 {
     const struct pn_operation operation = {
-        .number = SYS_readv,
-        .arguments = {descriptor, PN_ADDRESS(parts), part_count},
+        .call = {SYS_readv, {descriptor, PN_ADDRESS(parts), part_count}},
         .waits = {{.fd = descriptor, .events = POLLIN}}};
     return pn_perform(io, &operation, PN_CANCELABLE(deadline));
 }
@@ -50,8 +48,7 @@ ssize_t pinion_pread(struct pinion_io *io, int descriptor, void *buffer, size_t 
                      off_t offset)
 {
     const struct pn_operation operation = {
-        .number = SYS_pread64,
-        .arguments = {descriptor, PN_ADDRESS(buffer), (long)count, offset},
+        .call = {SYS_pread64, {descriptor, PN_ADDRESS(buffer), (long)count, offset}},
         .waits = {{.fd = descriptor, .events = POLLIN}}};
     return pn_perform(io, &operation, PN_CANCELABLE(PINION_FOREVER));
 }
@@ -60,8 +57,7 @@ ssize_t pinion_preadv(struct pinion_io *io, int descriptor, const struct iovec *
                       int part_count, off_t offset)
 {
     const struct pn_operation operation = {
-        .number = SYS_preadv,
-        .arguments = {descriptor, PN_ADDRESS(parts), part_count, offset},
+        .call = {SYS_preadv, {descriptor, PN_ADDRESS(parts), part_count, offset}},
         .waits = {{.fd = descriptor, .events = POLLIN}}};
     return pn_perform(io, &operation, PN_CANCELABLE(PINION_FOREVER));
 }
@@ -72,8 +68,7 @@ ssize_t pinion_write_until(struct pinion_io *io, int descriptor, const void *buf
                            int64_t deadline)
 {
     const struct pn_operation operation = {
-        .number = SYS_write,
-        .arguments = {descriptor, PN_ADDRESS(buffer), (long)count},
+        .call = {SYS_write, {descriptor, PN_ADDRESS(buffer), (long)count}},
         .waits = {{.fd = descriptor, .events = POLLOUT}},
         .sigpipe_below = count};
     return pn_perform(io, &operation, PN_CANCELABLE(deadline));
@@ -99,8 +94,7 @@ ssize_t pinion_writev_until(struct pinion_io *io, int descriptor, const struct i
                             int part_count, int64_t deadline)
 {
     const struct pn_operation operation = {
-        .number = SYS_writev,
-        .arguments = {descriptor, PN_ADDRESS(parts), part_count},
+        .call = {SYS_writev, {descriptor, PN_ADDRESS(parts), part_count}},
         .waits = {{.fd = descriptor, .events = POLLOUT}},
         .sigpipe_below = bytes_of(parts, part_count)};
     return pn_perform(io, &operation, PN_CANCELABLE(deadline));
@@ -116,8 +110,7 @@ ssize_t pinion_pwrite(struct pinion_io *io, int descriptor, const void *buffer, 
                       off_t offset)
 {
     const struct pn_operation operation = {
-        .number = SYS_pwrite64,
-        .arguments = {descriptor, PN_ADDRESS(buffer), (long)count, offset},
+        .call = {SYS_pwrite64, {descriptor, PN_ADDRESS(buffer), (long)count, offset}},
         .waits = {{.fd = descriptor, .events = POLLOUT}}};
     return pn_perform(io, &operation, PN_CANCELABLE(PINION_FOREVER));
 }
@@ -126,8 +119,7 @@ ssize_t pinion_pwritev(struct pinion_io *io, int descriptor, const struct iovec 
                        int part_count, off_t offset)
 {
     const struct pn_operation operation = {
-        .number = SYS_pwritev,
-        .arguments = {descriptor, PN_ADDRESS(parts), part_count, offset},
+        .call = {SYS_pwritev, {descriptor, PN_ADDRESS(parts), part_count, offset}},
         .waits = {{.fd = descriptor, .events = POLLOUT}}};
     return pn_perform(io, &operation, PN_CANCELABLE(PINION_FOREVER));
 }
@@ -214,8 +206,7 @@ ssize_t pinion_sendfile_until(struct pinion_io *io, int target, int source, off_
                               size_t count, int64_t deadline)
 {
     const struct pn_operation operation = {
-        .number = SYS_sendfile,
-        .arguments = {target, source, PN_ADDRESS(offset), (long)count},
+        .call = {SYS_sendfile, {target, source, PN_ADDRESS(offset), (long)count}},
         .waits = {{.fd = target, .events = POLLOUT}, {.fd = source, .events = POLLIN}},
         .sigpipe_below = count};
     return pn_perform(io, &operation, PN_CANCELABLE(deadline));
@@ -230,9 +221,8 @@ ssize_t pinion_splice_until(struct pinion_io *io, int source, off_t *source_offs
                             off_t *target_offset, size_t count, unsigned flags, int64_t deadline)
 {
     const struct pn_operation operation = {
-        .number = SYS_splice,
-        .arguments = {source, PN_ADDRESS(source_offset), target, PN_ADDRESS(target_offset),
-                      (long)count, (long)flags},
+        .call = {SYS_splice, {source, PN_ADDRESS(source_offset), target, PN_ADDRESS(target_offset),
+                      (long)count, (long)flags}},
         .waits = {{.fd = source, .events = POLLIN}, {.fd = target, .events = POLLOUT}},
         .sigpipe_below = count};
     return pn_perform(io, &operation, PN_CANCELABLE(deadline));
