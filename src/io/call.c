@@ -70,7 +70,8 @@ static int await_all(const struct pn_operation *operation, const struct pn_how *
 {
     for (size_t i = 0; i < sizeof operation->waits / sizeof operation->waits[0]; i++) {
         struct pollfd one = operation->waits[i];
-        const int error = one.events ? await_ready(&one, 1, how) : 0;
+        /* poll passes over descriptors below 0; the call says what they are. */
+        const int error = one.events && one.fd >= 0 ? await_ready(&one, 1, how) : 0;
         if (error)
             return error;
     }
