@@ -46,9 +46,10 @@ static long call_with_timeout(const struct pn_operation *operation, const struct
 
 static struct pn_operation poll_of(struct pollfd *descriptors, nfds_t count)
 {
-    return (struct pn_operation){
-        .call = {SYS_ppoll, {PN_ADDRESS(descriptors), (long)count, 0, 0, PN_KERNEL_SIGSET_BYTES}},
-        .has_timeout = true};
+    struct pn_operation poll = pn_operation(SYS_ppoll, PN_ADDRESS(descriptors), (long)count, 0, 0,
+                                            PN_KERNEL_SIGSET_BYTES, 0);
+    poll.has_timeout = true;
+    return poll;
 }
 
 int pn_poll(struct pinion_io *io, struct pollfd *descriptors, nfds_t count,
@@ -68,14 +69,10 @@ static int await_ready(struct pollfd *descriptors, nfds_t count, const struct pn
 
 static int await_all(const struct pn_operation *operation, const struct pn_how *how)
 {
-    for (size_t i = 0; i < sizeof operation->waits / sizeof operation->waits[0]; i++) {
-        struct pollfd one = operation->waits[i];
-        /* poll passes over descriptors below 0; the call says what they are. */
-        const int error = one.events && one.fd >= 0 ? await_ready(&one, 1, how) : 0;
-        if (error)
-            return error;
-    }
-    return 0;
+    struct pollfd in = {.fd = operation->readable, .events = POLLIN};
+    struct pollfd out = {.fd = operation->writable, .events = POLLOUT};
+    const int error = in.fd >= 0 ? await_ready(&in, 1, how) : 0;
+    return !error && out.fd >= 0 ? await_ready(&out, 1, how) : error;
 }
 
 /* What poll calls ready isn't always so (an eventfd that is nearly full, a peer's full queue): the
@@ -96,7 +93,7 @@ static int pause_in_vain(unsigned times, const struct pn_how *how)
 
 static bool can_await(const struct pn_operation *operation)
 {
-    return operation->waits[0].events != 0;
+    return operation->readable >= 0 || operation->writable >= 0;
 }
 
 /* Poll says before that the call would not wait, as far as it can; if it waits all
@@ -116,7 +113,7 @@ static long call_by_deadline(const struct pn_operation *operation, const struct 
 }
 
 /* As long as there is nothing, or what was there has gone to others. */
-static __attribute__((noinline)) long call_again(const struct pn_operation *operation,
+static long call_again(const struct pn_operation *operation,
                                                  const struct pn_how *how)
 {
     for (unsigned times = 0;; times++) {
@@ -131,11 +128,11 @@ static __attribute__((noinline)) long call_again(const struct pn_operation *oper
     }
 }
 
-static inline long call(const struct pn_operation *operation, const struct pn_how *how)
+static long call(const struct pn_operation *operation, const struct pn_how *how)
 {
-    if (PN_LIKELY(how->deadline == INT64_MAX || operation->never_waits)) {
+    if (how->deadline == INT64_MAX || operation->never_waits) {
         const long result = pn_syscall(&operation->call, how->is_cancelable, INT64_MAX);
-        if (PN_LIKELY(result != -EAGAIN) || !can_await(operation))
+        if (result != -EAGAIN || !can_await(operation))
             return result;
     }
     return call_again(operation, how);
@@ -157,7 +154,7 @@ static bool may_be_raised(const struct pn_operation *operation, long result)
     return result == -EPIPE || (result >= 0 && (size_t)result < operation->sigpipe_below);
 }
 
-static __attribute__((noinline)) void take_sigpipe(void)
+static void take_sigpipe(void)
 {
     const struct timespec now = {0, 0};
     const sigset_t set = set_of_sigpipe();
@@ -169,8 +166,8 @@ static __attribute__((noinline)) void take_sigpipe(void)
 
 /* On a thread that may not block it: it is blocked meanwhile. One that was pending before is the
  * program's to take. */
-static __attribute__((noinline)) long call_with_sigpipe_blocked(
-    const struct pn_operation *operation, const struct pn_how *how)
+static long call_with_sigpipe_blocked(const struct pn_operation *operation,
+                                      const struct pn_how *how)
 {
     const sigset_t set = set_of_sigpipe();
     sigset_t former, pending;
@@ -186,12 +183,9 @@ static __attribute__((noinline)) long call_with_sigpipe_blocked(
     return result;
 }
 
-static long call_and_take_sigpipe(const struct pn_operation *operation, const struct pn_how *how)
+long pn_perform_end(const struct pn_operation *operation, long result)
 {
-    if (!pn_interrupt_is_own_thread())
-        return call_with_sigpipe_blocked(operation, how);
-    const long result = call(operation, how);
-    if (PN_UNLIKELY(may_be_raised(operation, result)))
+    if (may_be_raised(operation, result))
         take_sigpipe();
     return result;
 }
@@ -202,7 +196,9 @@ long pn_perform_in_thread(struct pinion_io *io, const struct pn_operation *opera
     (void)io; /* who calls decides how to wait */
     if (operation->has_timeout)
         return call_with_timeout(operation, how);
-    if (operation->sigpipe_below)
-        return call_and_take_sigpipe(operation, how);
-    return call(operation, how);
+    if (!operation->sigpipe_below)
+        return call(operation, how);
+    if (!pn_interrupt_here.is_own)
+        return call_with_sigpipe_blocked(operation, how);
+    return pn_perform_end(operation, call(operation, how));
 }

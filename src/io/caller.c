@@ -21,10 +21,9 @@ void pn_caller_list(struct pn_caller *caller)
     if (first)
         first->link = &caller->next;
     first = caller;
-    /* Before the thread looks for requests: pairs with the load in pn_caller_find. */
-    pn_fetch_add_seq_cst(&listed, 1u);
+    pn_fetch_add_relaxed(&listed, 1u);
     pn_unlock(&lock);
-    pn_fence_seq_cst();
+    pn_fence_seq_cst(); /* before it looks for requests: pairs with that of pn_caller_find */
 }
 
 void pn_caller_unlist(struct pn_caller *caller)

@@ -14,10 +14,10 @@
 #include "futex.h"
 
 /* Calls that wait for nobody else: what little they wait, the kernel decides. */
-static long perform(struct pinion_io *io, const struct pn_system_call *call)
+static int perform(struct pinion_io *io, long number, long a0, long a1, long a2, long a3)
 {
-    const struct pn_operation operation = {.call = *call};
-    return pn_perform(io, &operation, PN_CANCELABLE(PINION_FOREVER));
+    const struct pn_operation operation = pn_operation(number, a0, a1, a2, a3, 0, 0);
+    return (int)pn_perform(io, &operation, PN_CANCELABLE(PINION_FOREVER));
 }
 
 /* ---- open, close ---- */
@@ -25,8 +25,8 @@ static long perform(struct pinion_io *io, const struct pn_system_call *call)
 static int open_at(struct pinion_io *io, int directory, const char *path, int flags, mode_t mode,
                    int64_t deadline)
 {
-    const struct pn_operation operation = {
-        .call = {SYS_openat, {directory, PN_ADDRESS(path), flags | O_CLOEXEC, (long)mode}}};
+    const struct pn_operation operation = pn_operation(
+        SYS_openat, directory, PN_ADDRESS(path), flags | O_CLOEXEC, (long)mode, 0, 0);
     return (int)pn_perform(io, &operation, PN_CANCELABLE(deadline));
 }
 
@@ -79,45 +79,44 @@ int pinion_close(struct pinion_io *io, int descriptor)
 
 int pinion_pipe(struct pinion_io *io, int ends[2])
 {
-    return (int)perform(io, PN_SYSTEM_CALL(SYS_pipe2, PN_ADDRESS(ends), O_CLOEXEC));
+    return perform(io, SYS_pipe2, PN_ADDRESS(ends), O_CLOEXEC, 0, 0);
 }
 
 /* ---- what is known of a file, and its names ---- */
 
 int pinion_fsync(struct pinion_io *io, int descriptor)
 {
-    return (int)perform(io, PN_SYSTEM_CALL(SYS_fsync, descriptor));
+    return perform(io, SYS_fsync, descriptor, 0, 0, 0);
 }
 
 int pinion_fdatasync(struct pinion_io *io, int descriptor)
 {
-    return (int)perform(io, PN_SYSTEM_CALL(SYS_fdatasync, descriptor));
+    return perform(io, SYS_fdatasync, descriptor, 0, 0, 0);
 }
 
 int pinion_ftruncate(struct pinion_io *io, int descriptor, off_t size)
 {
-    return (int)perform(io, PN_SYSTEM_CALL(SYS_ftruncate, descriptor, size));
+    return perform(io, SYS_ftruncate, descriptor, size, 0, 0);
 }
 
 int pinion_fstat(struct pinion_io *io, int descriptor, struct stat *status)
 {
-    return (int)perform(io, PN_SYSTEM_CALL(SYS_fstat, descriptor, PN_ADDRESS(status)));
+    return perform(io, SYS_fstat, descriptor, PN_ADDRESS(status), 0, 0);
 }
 
 int pinion_unlink(struct pinion_io *io, const char *path)
 {
-    return (int)perform(io, PN_SYSTEM_CALL(SYS_unlinkat, AT_FDCWD, PN_ADDRESS(path), 0));
+    return perform(io, SYS_unlinkat, AT_FDCWD, PN_ADDRESS(path), 0, 0);
 }
 
 int pinion_rename(struct pinion_io *io, const char *from, const char *to)
 {
-    return (int)perform(io, PN_SYSTEM_CALL(SYS_renameat2, AT_FDCWD, PN_ADDRESS(from), AT_FDCWD,
-                                           PN_ADDRESS(to), 0));
+    return perform(io, SYS_renameat2, AT_FDCWD, PN_ADDRESS(from), AT_FDCWD, PN_ADDRESS(to));
 }
 
 int pinion_mkdir(struct pinion_io *io, const char *path, mode_t mode)
 {
-    return (int)perform(io, PN_SYSTEM_CALL(SYS_mkdirat, AT_FDCWD, PN_ADDRESS(path), (long)mode));
+    return perform(io, SYS_mkdirat, AT_FDCWD, PN_ADDRESS(path), (long)mode, 0);
 }
 
 /* ---- poll ---- */

@@ -19,12 +19,7 @@
 
 static _Atomic int signal_used;
 
-/* The calling thread. is_own: see pn_interrupt_own_thread. */
-static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
-    struct pn_caller caller;
-    struct pn_alarm alarm;
-    bool is_own;
-} here;
+_Thread_local struct pn_interrupt_thread pn_interrupt_here;
 
 /* ---- the handler ---- */
 
@@ -58,8 +53,8 @@ int __sigaction(int signal, const struct sigaction *act, struct sigaction *forme
 static BARE bool is_called_off(const siginfo_t *info)
 {
     if (info->si_code == SI_TIMER)
-        pn_store_relaxed(&here.caller.stub.is_canceled, 1u);
-    return pn_load_relaxed(&here.caller.stub.is_canceled);
+        pn_store_relaxed(&pn_interrupt_here.caller.stub.is_canceled, 1u);
+    return pn_load_relaxed(&pn_interrupt_here.caller.stub.is_canceled);
 }
 
 #if PN_STUB
@@ -92,7 +87,7 @@ static BARE void handle(int signal, siginfo_t *info, void *argument)
         SET_PROGRAM_COUNTER(context, pn_stub_canceled);
     else if (at >= (uintptr_t)pn_stub_begin && at < (uintptr_t)pn_stub_end)
         return; /* the kernel has given the result */
-    else if (pn_load_relaxed(&here.caller.stub.is_inside)) /* this thread's own */
+    else if (pn_load_relaxed(&pn_interrupt_here.caller.stub.is_inside)) /* this thread's own */
         put_off(context, signal);
 }
 
@@ -203,7 +198,7 @@ static void after_fork(bool is_child)
     if (is_child) {
         holders = 0;
         remove_locked();
-        pn_caller_keep_only(&here.caller);
+        pn_caller_keep_only(&pn_interrupt_here.caller);
     }
     (void)pthread_mutex_unlock(&holders_lock);
 }
@@ -253,8 +248,9 @@ static bool has_exit_key;
 static void leave_thread(void *unused)
 {
     (void)unused;
-    pn_caller_unlist(&here.caller);
-    pn_alarm_fini(&here.alarm);
+    pn_interrupt_here.is_quick = false;
+    pn_caller_unlist(&pn_interrupt_here.caller);
+    pn_alarm_fini(&pn_interrupt_here.alarm);
 }
 
 __attribute__((constructor)) static void make_exit_key(void)
@@ -265,18 +261,17 @@ __attribute__((constructor)) static void make_exit_key(void)
 /* Makes the thread known to cancelers, until it ends. False: it can't be. */
 static bool join_thread(void)
 {
-    if (!has_exit_key || pthread_setspecific(exit_key, &here))
+    if (!has_exit_key || pthread_setspecific(exit_key, &pn_interrupt_here))
         return false;
-    pn_caller_list(&here.caller);
+    pn_caller_list(&pn_interrupt_here.caller);
+    pn_interrupt_here.is_quick = pn_interrupt_here.is_own && pn_interrupt_here.caller.is_split;
     return true;
 }
 
-void pn_interrupt_own_thread(void) { here.is_own = true; }
-
-bool pn_interrupt_is_own_thread(void) { return here.is_own; }
+void pn_interrupt_own_thread(void) { pn_interrupt_here.is_own = true; }
 
 /* Lets the signal through: true if the thread had blocked it. */
-static __attribute__((noinline)) bool unblock(sigset_t *former)
+static bool unblock(sigset_t *former)
 {
     sigset_t one;
     const int signal = pn_interrupt_signal();
@@ -319,8 +314,7 @@ void pn_interrupt_task(const struct pinion_task *task) { (void)pn_caller_find(ta
 
 static long run(const struct pn_system_call *call)
 {
-    here.caller.stub.call = call;
-    return pn_stub_run(&here.caller.stub);
+    return pn_stub_run(&pn_interrupt_here.caller.stub, call);
 }
 
 #else
@@ -339,7 +333,7 @@ void pn_interrupt_task(const struct pinion_task *task)
 
 static long run(const struct pn_system_call *call)
 {
-    if (pn_load_relaxed(&here.caller.stub.is_canceled))
+    if (pn_load_relaxed(&pn_interrupt_here.caller.stub.is_canceled))
         return -EINTR;
     return call_plainly(call);
 }
@@ -354,9 +348,9 @@ static void let_signal_arrive(void)
 }
 
 /* What a call gives that a request, an alarm or both came to; -EINTR: neither is its end. */
-static long settle(struct pinion_task *task, long result, int64_t alarm)
+static long settle_any(struct pinion_task *task, long result, int64_t alarm)
 {
-    const bool is_called_off = pn_caller_settle(&here.caller);
+    const bool is_called_off = pn_caller_settle(&pn_interrupt_here.caller);
     let_signal_arrive();
     if (result != -EINTR)
         return result;
@@ -365,14 +359,19 @@ static long settle(struct pinion_task *task, long result, int64_t alarm)
     return is_called_off && pn_now() >= alarm ? PN_LATE : -EINTR;
 }
 
+long pn_interrupt_settle(struct pinion_task *task, long result)
+{
+    return settle_any(task, result, INT64_MAX);
+}
+
 /* Without alarm, on a thread that is known to cancelers, or without task. */
-static inline long call_once(struct pinion_task *task, const struct pn_system_call *call)
+static long call_once(struct pinion_task *task, const struct pn_system_call *call)
 {
     long result = -EINTR;
-    if (PN_LIKELY(pn_caller_enter(&here.caller, task)))
+    if (PN_LIKELY(pn_caller_enter(&pn_interrupt_here.caller, task)))
         result = run(call);
-    if (PN_UNLIKELY(pn_caller_leave(&here.caller, task)))
-        return settle(task, result, INT64_MAX);
+    if (PN_UNLIKELY(pn_caller_leave(&pn_interrupt_here.caller, task)))
+        return settle_any(task, result, INT64_MAX);
     return result;
 }
 
@@ -380,37 +379,30 @@ static long call_with_alarm(struct pinion_task *task, const struct pn_system_cal
                             int64_t alarm)
 {
     long result = -EINTR;
-    const bool has_alarm = pn_alarm_set(&here.alarm, alarm, RESEND_NS);
-    if (pn_caller_enter(&here.caller, task))
+    const bool has_alarm = pn_alarm_set(&pn_interrupt_here.alarm, alarm, RESEND_NS);
+    if (pn_caller_enter(&pn_interrupt_here.caller, task))
         result = run(call);
     if (has_alarm)
-        pn_alarm_clear(&here.alarm);
-    if (pn_caller_leave(&here.caller, task))
-        return settle(task, result, alarm);
+        pn_alarm_clear(&pn_interrupt_here.alarm);
+    if (pn_caller_leave(&pn_interrupt_here.caller, task))
+        return settle_any(task, result, alarm);
     return result;
 }
 
-/* The first time on this thread, on one that may block the signal, or with an alarm. */
-static __attribute__((noinline)) long call_slowly(struct pinion_task *task,
-                                                  const struct pn_system_call *call, int64_t alarm)
+static long call_any(const struct pn_system_call *call, bool is_cancelable, int64_t alarm)
 {
+    struct pinion_task *task = is_cancelable ? pn_cancel_target() : NULL;
     sigset_t former;
-    if (!here.caller.link && !join_thread())
+    if (!task && alarm == INT64_MAX)
+        return run(call);
+    if (!pn_interrupt_here.caller.link && !join_thread())
         return pn_cancel_deliver(task) ? -ECANCELED : run(call);
-    const bool was_blocked = !here.is_own && unblock(&former);
-    const long result = alarm == INT64_MAX ? call_once(task, call)
-                                           : call_with_alarm(task, call, alarm);
+    const bool was_blocked = !pn_interrupt_here.is_own && unblock(&former);
+    const long result =
+        alarm == INT64_MAX ? call_once(task, call) : call_with_alarm(task, call, alarm);
     if (was_blocked)
         (void)pthread_sigmask(SIG_SETMASK, &former, NULL);
     return result;
-}
-
-static inline long call_any(const struct pn_system_call *call, bool is_cancelable, int64_t alarm)
-{
-    struct pinion_task *task = is_cancelable ? pn_cancel_target() : NULL;
-    if (PN_LIKELY(alarm == INT64_MAX && (!task || (here.is_own && here.caller.link))))
-        return call_once(task, call);
-    return call_slowly(task, call, alarm);
 }
 
 long pn_syscall(const struct pn_system_call *call, bool is_cancelable, int64_t alarm)
@@ -418,7 +410,7 @@ long pn_syscall(const struct pn_system_call *call, bool is_cancelable, int64_t a
     long result;
     do
         result = call_any(call, is_cancelable, alarm);
-    while (PN_UNLIKELY(result == -EINTR));
+    while (result == -EINTR);
     return result;
 }
 

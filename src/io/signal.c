@@ -23,9 +23,9 @@ static int check(const sigset_t *set)
 
 int pinion_signal_wait(struct pinion_io *io, const sigset_t *set, int64_t deadline)
 {
-    const struct pn_operation wait = {
-        .call = {SYS_rt_sigtimedwait, {PN_ADDRESS(set), 0, 0, PN_KERNEL_SIGSET_BYTES}},
-        .has_timeout = true};
+    struct pn_operation wait = pn_operation(SYS_rt_sigtimedwait, PN_ADDRESS(set), 0, 0,
+                                            PN_KERNEL_SIGSET_BYTES, 0, 0);
+    wait.has_timeout = true;
     const int error = check(set);
     if (error)
         return error;

@@ -35,7 +35,7 @@ pn_stub_begin:
         movl $1, PN_STUB_INSIDE(%rbx)
         cmpl $0, PN_STUB_CANCELED(%rbx)
         jne .Lcanceled
-        movq PN_STUB_CALL(%rbx), %rax
+        movq %rsi, %rax
         movq PN_CALL_ARGUMENTS(%rax), %rdi
         movq PN_CALL_ARGUMENTS + 8(%rax), %rsi
         movq PN_CALL_ARGUMENTS + 16(%rax), %rdx
@@ -71,7 +71,7 @@ pn_stub_begin:
         str w10, [x9, #PN_STUB_INSIDE]
         ldr w10, [x9, #PN_STUB_CANCELED]
         cbnz w10, .Lcanceled
-        ldr x10, [x9, #PN_STUB_CALL]
+        mov x10, x1
         ldr x8, [x10, #PN_CALL_NUMBER]
         ldp x0, x1, [x10, #PN_CALL_ARGUMENTS]
         ldp x2, x3, [x10, #PN_CALL_ARGUMENTS + 16]

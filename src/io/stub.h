@@ -15,11 +15,10 @@
 #endif
 
 /* Where the fields lie, for stub.S. */
-#define PN_STUB_CANCELED   0
-#define PN_STUB_INSIDE     4
-#define PN_STUB_CALL       8
-#define PN_CALL_NUMBER     0
-#define PN_CALL_ARGUMENTS  8
+#define PN_STUB_CANCELED  0
+#define PN_STUB_INSIDE    4
+#define PN_CALL_NUMBER    0
+#define PN_CALL_ARGUMENTS 8
 
 #ifndef __ASSEMBLER__
 
@@ -38,19 +37,17 @@ struct pn_system_call {
 struct pn_stub {
     _Atomic(uint32_t) is_canceled;
     _Atomic(uint32_t) is_inside;
-    const struct pn_system_call *call;
 };
 
 #if PN_STUB
 
 _Static_assert(offsetof(struct pn_stub, is_canceled) == PN_STUB_CANCELED, "stub.S");
 _Static_assert(offsetof(struct pn_stub, is_inside) == PN_STUB_INSIDE, "stub.S");
-_Static_assert(offsetof(struct pn_stub, call) == PN_STUB_CALL, "stub.S");
 _Static_assert(offsetof(struct pn_system_call, number) == PN_CALL_NUMBER, "stub.S");
 _Static_assert(offsetof(struct pn_system_call, arguments) == PN_CALL_ARGUMENTS, "stub.S");
 
 /* Makes the system call, unless is_canceled is seen before. What the kernel gives, or -EINTR. */
-long pn_stub_run(struct pn_stub *stub);
+long pn_stub_run(struct pn_stub *stub, const struct pn_system_call *call);
 
 /* From begin up to and including call nothing has happened, or the kernel is about to do the call
  * again; then canceled is the way out. end is that of the whole. */

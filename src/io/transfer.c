@@ -18,9 +18,9 @@ _Static_assert(sizeof(off_t) == sizeof(long), "an offset is one argument of a sy
 ssize_t pinion_read_until(struct pinion_io *io, int descriptor, void *buffer, size_t count,
                           int64_t deadline)
 {
-    const struct pn_operation operation = {
-        .call = {SYS_read, {descriptor, PN_ADDRESS(buffer), (long)count}},
-        .waits = {{.fd = descriptor, .events = POLLIN}}};
+    struct pn_operation operation = pn_operation(SYS_read, descriptor, PN_ADDRESS(buffer),
+                                                 (long)count, 0, 0, 0);
+    operation.readable = descriptor;
     return pn_perform(io, &operation, PN_CANCELABLE(deadline));
 }
 
@@ -32,9 +32,9 @@ ssize_t pinion_read(struct pinion_io *io, int descriptor, void *buffer, size_t c
 ssize_t pinion_readv_until(struct pinion_io *io, int descriptor, const struct iovec *parts,
                            int part_count, int64_t deadline)
 {
-    const struct pn_operation operation = {
-        .call = {SYS_readv, {descriptor, PN_ADDRESS(parts), part_count}},
-        .waits = {{.fd = descriptor, .events = POLLIN}}};
+    struct pn_operation operation = pn_operation(SYS_readv, descriptor, PN_ADDRESS(parts),
+                                                 part_count, 0, 0, 0);
+    operation.readable = descriptor;
     return pn_perform(io, &operation, PN_CANCELABLE(deadline));
 }
 
@@ -47,18 +47,18 @@ ssize_t pinion_readv(struct pinion_io *io, int descriptor, const struct iovec *p
 ssize_t pinion_pread(struct pinion_io *io, int descriptor, void *buffer, size_t count,
                      off_t offset)
 {
-    const struct pn_operation operation = {
-        .call = {SYS_pread64, {descriptor, PN_ADDRESS(buffer), (long)count, offset}},
-        .waits = {{.fd = descriptor, .events = POLLIN}}};
+    struct pn_operation operation = pn_operation(SYS_pread64, descriptor, PN_ADDRESS(buffer),
+                                                 (long)count, offset, 0, 0);
+    operation.readable = descriptor;
     return pn_perform(io, &operation, PN_CANCELABLE(PINION_FOREVER));
 }
 
 ssize_t pinion_preadv(struct pinion_io *io, int descriptor, const struct iovec *parts,
                       int part_count, off_t offset)
 {
-    const struct pn_operation operation = {
-        .call = {SYS_preadv, {descriptor, PN_ADDRESS(parts), part_count, offset}},
-        .waits = {{.fd = descriptor, .events = POLLIN}}};
+    struct pn_operation operation = pn_operation(SYS_preadv, descriptor, PN_ADDRESS(parts),
+                                                 part_count, offset, 0, 0);
+    operation.readable = descriptor;
     return pn_perform(io, &operation, PN_CANCELABLE(PINION_FOREVER));
 }
 
@@ -67,10 +67,10 @@ ssize_t pinion_preadv(struct pinion_io *io, int descriptor, const struct iovec *
 ssize_t pinion_write_until(struct pinion_io *io, int descriptor, const void *buffer, size_t count,
                            int64_t deadline)
 {
-    const struct pn_operation operation = {
-        .call = {SYS_write, {descriptor, PN_ADDRESS(buffer), (long)count}},
-        .waits = {{.fd = descriptor, .events = POLLOUT}},
-        .sigpipe_below = count};
+    struct pn_operation operation = pn_operation(SYS_write, descriptor, PN_ADDRESS(buffer),
+                                                 (long)count, 0, 0, 0);
+    operation.writable = descriptor;
+    operation.sigpipe_below = count;
     return pn_perform(io, &operation, PN_CANCELABLE(deadline));
 }
 
@@ -93,10 +93,10 @@ static size_t bytes_of(const struct iovec *parts, int part_count)
 ssize_t pinion_writev_until(struct pinion_io *io, int descriptor, const struct iovec *parts,
                             int part_count, int64_t deadline)
 {
-    const struct pn_operation operation = {
-        .call = {SYS_writev, {descriptor, PN_ADDRESS(parts), part_count}},
-        .waits = {{.fd = descriptor, .events = POLLOUT}},
-        .sigpipe_below = bytes_of(parts, part_count)};
+    struct pn_operation operation = pn_operation(SYS_writev, descriptor, PN_ADDRESS(parts),
+                                                 part_count, 0, 0, 0);
+    operation.writable = descriptor;
+    operation.sigpipe_below = bytes_of(parts, part_count);
     return pn_perform(io, &operation, PN_CANCELABLE(deadline));
 }
 
@@ -109,18 +109,18 @@ ssize_t pinion_writev(struct pinion_io *io, int descriptor, const struct iovec *
 ssize_t pinion_pwrite(struct pinion_io *io, int descriptor, const void *buffer, size_t count,
                       off_t offset)
 {
-    const struct pn_operation operation = {
-        .call = {SYS_pwrite64, {descriptor, PN_ADDRESS(buffer), (long)count, offset}},
-        .waits = {{.fd = descriptor, .events = POLLOUT}}};
+    struct pn_operation operation = pn_operation(SYS_pwrite64, descriptor, PN_ADDRESS(buffer),
+                                                 (long)count, offset, 0, 0);
+    operation.writable = descriptor;
     return pn_perform(io, &operation, PN_CANCELABLE(PINION_FOREVER));
 }
 
 ssize_t pinion_pwritev(struct pinion_io *io, int descriptor, const struct iovec *parts,
                        int part_count, off_t offset)
 {
-    const struct pn_operation operation = {
-        .call = {SYS_pwritev, {descriptor, PN_ADDRESS(parts), part_count, offset}},
-        .waits = {{.fd = descriptor, .events = POLLOUT}}};
+    struct pn_operation operation = pn_operation(SYS_pwritev, descriptor, PN_ADDRESS(parts),
+                                                 part_count, offset, 0, 0);
+    operation.writable = descriptor;
     return pn_perform(io, &operation, PN_CANCELABLE(PINION_FOREVER));
 }
 
@@ -205,10 +205,11 @@ ssize_t pinion_pwrite_all(struct pinion_io *io, int descriptor, const void *buff
 ssize_t pinion_sendfile_until(struct pinion_io *io, int target, int source, off_t *offset,
                               size_t count, int64_t deadline)
 {
-    const struct pn_operation operation = {
-        .call = {SYS_sendfile, {target, source, PN_ADDRESS(offset), (long)count}},
-        .waits = {{.fd = target, .events = POLLOUT}, {.fd = source, .events = POLLIN}},
-        .sigpipe_below = count};
+    struct pn_operation operation = pn_operation(SYS_sendfile, target, source, PN_ADDRESS(offset),
+                                                 (long)count, 0, 0);
+    operation.writable = target;
+    operation.readable = source;
+    operation.sigpipe_below = count;
     return pn_perform(io, &operation, PN_CANCELABLE(deadline));
 }
 
@@ -220,11 +221,12 @@ ssize_t pinion_sendfile(struct pinion_io *io, int target, int source, off_t *off
 ssize_t pinion_splice_until(struct pinion_io *io, int source, off_t *source_offset, int target,
                             off_t *target_offset, size_t count, unsigned flags, int64_t deadline)
 {
-    const struct pn_operation operation = {
-        .call = {SYS_splice, {source, PN_ADDRESS(source_offset), target, PN_ADDRESS(target_offset),
-                      (long)count, (long)flags}},
-        .waits = {{.fd = source, .events = POLLIN}, {.fd = target, .events = POLLOUT}},
-        .sigpipe_below = count};
+    struct pn_operation operation = pn_operation(SYS_splice, source, PN_ADDRESS(source_offset),
+                                                 target, PN_ADDRESS(target_offset), (long)count,
+                                                 (long)flags);
+    operation.readable = source;
+    operation.writable = target;
+    operation.sigpipe_below = count;
     return pn_perform(io, &operation, PN_CANCELABLE(deadline));
 }
 

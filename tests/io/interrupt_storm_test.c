@@ -63,7 +63,7 @@ static void a_request_at_any_instruction_cancels_before_the_call_and_not_after(v
 {
     (void)state;
     /* The step over a system call ends one instruction after it. */
-    static const unsigned char lengths[] = {0, 1, 3, 7, 3, 2, 4, 4, 4, 4, 4, 4, 4, 3, 2 + 7, 1};
+    static const unsigned char lengths[] = {0, 1, 3, 7, 3, 2, 3, 4, 4, 4, 4, 4, 4, 3, 2 + 7, 1};
     struct sigaction action = {.sa_flags = SA_SIGINFO};
     if (UNDER_TSAN)
         skip();
@@ -147,7 +147,8 @@ static void *read_nothing(void *unused)
         enter_task(&storm.task);
         (void)pthread_barrier_wait(&storm.begin);
         const long result =
-            pn_syscall(PN_SYSTEM_CALL(SYS_read, pipe_ends[0], PN_ADDRESS(&byte), 1), true, INT64_MAX);
+            pn_syscall(PN_SYSTEM_CALL(SYS_read, pipe_ends[0], PN_ADDRESS(&byte), 1), true,
+                       INT64_MAX);
         must(result == -ECANCELED);
         must(!pn_cancel_deliver(&storm.task));
         (void)pthread_barrier_wait(&storm.end);
@@ -187,7 +188,8 @@ static void *read_each_once(void *unused)
         char byte;
         enter_task(&storm.task);
         (void)pthread_barrier_wait(&storm.begin);
-        const struct pn_system_call *call = PN_SYSTEM_CALL(SYS_read, pipe_ends[0], PN_ADDRESS(&byte), 1);
+        const struct pn_system_call *call =
+            PN_SYSTEM_CALL(SYS_read, pipe_ends[0], PN_ADDRESS(&byte), 1);
         long result = pn_syscall(call, true, INT64_MAX);
         struct pollfd poller = {.fd = storm.other[0], .events = POLLIN};
         must(poll(&poller, 1, -1) == 1);

@@ -32,7 +32,8 @@ static void a_call_gives_what_the_kernel_gives(void **state)
         assert_int_equal(pn_syscall(PN_SYSTEM_CALL(SYS_read, -1, 0, 0), true, INT64_MAX), -EBADF);
         assert_int_equal(pn_syscall_once(PN_SYSTEM_CALL(SYS_read, -1, 0, 0), true), -EBADF);
         const long address =
-            pn_syscall(PN_SYSTEM_CALL(SYS_mmap, 0, size, PROT_READ, MAP_SHARED, file, size), true, INT64_MAX);
+            pn_syscall(PN_SYSTEM_CALL(SYS_mmap, 0, size, PROT_READ, MAP_SHARED, file, size), true,
+                       INT64_MAX);
         assert_true(address > 0);
         memcpy(page, (const void *)address, 3);
         assert_string_equal(page, "two");
@@ -88,10 +89,13 @@ static void a_request_ends_any_call_that_blocks(void **state)
     expect_canceled(PN_SYSTEM_CALL(SYS_epoll_pwait, epoll, PN_ADDRESS(&event), 1, -1));
     expect_canceled(PN_SYSTEM_CALL(SYS_epoll_pwait, epoll, PN_ADDRESS(&event), 1, 3600000));
     expect_canceled(PN_SYSTEM_CALL(SYS_futex, PN_ADDRESS(&word), FUTEX_WAIT_PRIVATE));
-    expect_canceled(PN_SYSTEM_CALL(SYS_futex, PN_ADDRESS(&word), FUTEX_WAIT_PRIVATE, 0, PN_ADDRESS(&hour)));
-    expect_canceled(PN_SYSTEM_CALL(SYS_rt_sigtimedwait, PN_ADDRESS(&usr2), PN_ADDRESS(&info), 0, _NSIG / 8));
+    expect_canceled(PN_SYSTEM_CALL(SYS_futex, PN_ADDRESS(&word), FUTEX_WAIT_PRIVATE, 0,
+                                   PN_ADDRESS(&hour)));
+    expect_canceled(PN_SYSTEM_CALL(SYS_rt_sigtimedwait, PN_ADDRESS(&usr2), PN_ADDRESS(&info), 0,
+                                   _NSIG / 8));
     hour.tv_sec = 3600;
-    expect_canceled(PN_SYSTEM_CALL(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, PN_ADDRESS(&hour), PN_ADDRESS(&hour)));
+    expect_canceled(PN_SYSTEM_CALL(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, PN_ADDRESS(&hour),
+                                   PN_ADDRESS(&hour)));
 }
 
 static void a_request_ends_a_wait_for_a_ring(void **state)
