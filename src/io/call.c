@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "futex.h"
@@ -112,6 +113,22 @@ static long call_by_deadline(const struct pn_operation *operation, const struct 
     return pn_syscall(&operation->call, how->is_cancelable, alarm);
 }
 
+/* Reads with a deadline begin with one that does not wait, where the kernel has that: it spares poll
+ * and alarm. -EAGAIN: nothing is there, or it can't be told. */
+static long read_what_is_there(const struct pn_operation *operation, const struct pn_how *how)
+{
+    const struct pn_system_call *read = &operation->call;
+    const bool has_parts = read->number == SYS_readv;
+    struct iovec one = {has_parts ? NULL : (void *)read->arguments[1],
+                        has_parts ? 0 : (size_t)read->arguments[2]};
+    const struct pn_system_call call = {
+        SYS_preadv2,
+        {read->arguments[0], has_parts ? read->arguments[1] : PN_ADDRESS(&one),
+         has_parts ? read->arguments[2] : 1, -1, -1, RWF_NOWAIT}};
+    const long result = pn_syscall(&call, how->is_cancelable, INT64_MAX);
+    return result == -EOPNOTSUPP || result == -ENOSYS ? -EAGAIN : result;
+}
+
 /* As long as there is nothing, or what was there has gone to others. */
 static long call_again(const struct pn_operation *operation,
                                                  const struct pn_how *how)
@@ -133,6 +150,10 @@ static long call(const struct pn_operation *operation, const struct pn_how *how)
     if (how->deadline == INT64_MAX || operation->never_waits) {
         const long result = pn_syscall(&operation->call, how->is_cancelable, INT64_MAX);
         if (result != -EAGAIN || !can_await(operation))
+            return result;
+    } else if (operation->call.number == SYS_read || operation->call.number == SYS_readv) {
+        const long result = read_what_is_there(operation, how);
+        if (result != -EAGAIN)
             return result;
     }
     return call_again(operation, how);
