@@ -58,7 +58,7 @@ struct tally walk_by_tasks(struct walk *walk, struct pinion_io *io,
                            void *context);
 
 /* Sums up the tree in the calling thread. */
-struct tally walk_alone(struct walk *walk);
+struct tally walk_alone(struct walk *walk, struct pinion_io *io);
 
 /* Frees the errors that a tally names. */
 void tally_forget(struct tally *tally);

@@ -113,8 +113,8 @@ static long call_by_deadline(const struct pn_operation *operation, const struct 
     return pn_syscall(&operation->call, how->is_cancelable, alarm);
 }
 
-/* Reads with a deadline begin with one that does not wait, where the kernel has that: it spares poll
- * and alarm. -EAGAIN: nothing is there, or it can't be told. */
+/* Reads with a deadline begin with one that does not wait, where the kernel has that: it spares
+ * poll and alarm. -EAGAIN: nothing is there, or it can't be told. */
 static long read_what_is_there(const struct pn_operation *operation, const struct pn_how *how)
 {
     const struct pn_system_call *read = &operation->call;

@@ -14,6 +14,7 @@ static _Atomic(unsigned) listed;
 void pn_caller_list(struct pn_caller *caller)
 {
     caller->is_split = pn_heavy_fence_prepare();
+    caller->is_listed = true;
     caller->thread = pthread_self();
     pn_lock(&lock);
     caller->next = first;
@@ -32,7 +33,7 @@ void pn_caller_unlist(struct pn_caller *caller)
     *caller->link = caller->next;
     if (caller->next)
         caller->next->link = caller->link;
-    caller->link = NULL;
+    caller->is_listed = false;
     pn_fetch_sub_relaxed(&listed, 1u); /* one too many is a look in vain */
     pn_unlock(&lock);
 }
@@ -42,7 +43,7 @@ void pn_caller_keep_only(struct pn_caller *caller)
     pn_store_relaxed(&lock, 0u);
     first = NULL;
     pn_store_relaxed(&listed, 0u);
-    if (caller->link)
+    if (caller->is_listed)
         pn_caller_list(caller);
 }
 

@@ -22,12 +22,12 @@
 #include "task.h"
 
 /* A thread. task: for which it makes a call, NULL: none; written by the thread. is_split: its
- * fences are light; else full, as those of cancelers, where the kernel knows no heavy ones. next,
- * link: under the list's lock; link NULL: not listed, and then no canceler knows the thread. */
+ * fences are light; else full, as those of cancelers, where the kernel knows no heavy ones.
+ * is_listed: else no canceler knows the thread; its own. next, link: under the list's lock. */
 struct pn_caller {
     struct pn_stub stub;
     _Atomic(struct pinion_task *) task;
-    bool is_split;
+    bool is_split, is_listed;
     struct pn_caller *next, **link;
     pthread_t thread;
 };

@@ -395,7 +395,7 @@ static long call_any(const struct pn_system_call *call, bool is_cancelable, int6
     sigset_t former;
     if (!task && alarm == INT64_MAX)
         return run(call);
-    if (!pn_interrupt_here.caller.link && !join_thread())
+    if (!pn_interrupt_here.caller.is_listed && !join_thread())
         return pn_cancel_deliver(task) ? -ECANCELED : run(call);
     const bool was_blocked = !pn_interrupt_here.is_own && unblock(&former);
     const long result =

@@ -14,7 +14,8 @@
 
 #define FAR INT64_C(3600000000000)
 
-/* path: that of file. file, fifo: opened for both ways. What a case reads goes into bytes, which is dots before. */
+/* path: that of file. file, fifo: opened for both ways. What a case reads goes into bytes, which is
+ * dots before. */
 struct work {
     struct pinion_io *io;
     const char *path, *other;

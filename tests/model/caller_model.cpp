@@ -49,7 +49,6 @@ template <typename T, int requesters> struct caller_model : model<T, 1 + request
         elsewhere($) = 0;
         model_sleepers.clear();
         first = NULL;
-        caller.link = NULL;
         pn_store_relaxed(&lock, 0u);
         pn_store_relaxed(&listed, 0u);
         pn_store_relaxed(&signaled, 0u);
