@@ -8,6 +8,7 @@
 #include <pinion/arena.h>
 #include <pinion/clock.h>
 #include <pinion/error.h>
+#include <pinion/file.h>
 #include <pinion/group.h>
 #include <pinion/io.h>
 #include <pinion/plan.h>

@@ -85,7 +85,7 @@ static void read_alone(struct demo *demo, struct walk *walk, struct pinion_pool 
 {
     struct progress *progress = quiet ? NULL : progress_begin(walk, pinion_pool_io(pool), "alone");
     const double began = seconds_now();
-    demo->alone = walk_alone(walk);
+    demo->alone = walk_alone(walk, pinion_pool_io(pool));
     demo->seconds_alone = seconds_now() - began;
     progress_end(progress);
 }

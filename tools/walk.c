@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <pinion/file.h>
 #include <pinion/task.h>
 #include <xxhash.h>
 
@@ -56,7 +57,7 @@ struct listing {
 
 /* What one scan works with. */
 struct scan {
-    struct pinion_io *io; /* NULL: not in a task */
+    struct pinion_io *io;
     struct directory *directory;
     struct tally *tally;
     struct children *children;
@@ -67,7 +68,7 @@ struct scan {
 
 static bool is_stopped(const struct walk *walk, struct pinion_io *io)
 {
-    return counter_get(&walk->stop) || (io && pinion_cancel_requested(io));
+    return counter_get(&walk->stop) || pinion_cancel_requested(io);
 }
 
 /* Makes room for one more of count items in *list. */
@@ -210,7 +211,7 @@ static void directory_destroy(struct directory *directory)
 }
 
 /* Opens a directory by way of the nearest parent that is still open. A descriptor or -errno. */
-static int directory_open(const struct directory *directory)
+static int directory_open(struct pinion_io *io, const struct directory *directory)
 {
     const struct directory *anchor = directory->parent;
     size_t steps = 1;
@@ -224,9 +225,7 @@ static int directory_open(const struct directory *directory)
     int fd = anchor->fd;
     for (size_t i = 0; i < steps && fd >= 0; i++) {
         const int above = fd;
-        fd = openat(above, way[i]->name, OPEN_DIRECTORY);
-        if (fd < 0)
-            fd = -errno;
+        fd = pinion_openat(io, above, way[i]->name, OPEN_DIRECTORY);
         if (above != anchor->fd)
             (void)close(above);
     }
@@ -334,13 +333,9 @@ static int hash_content(struct scan *scan, int fd, uint64_t *bytes)
     struct walk *walk = scan->directory->walk;
     (void)XXH3_64bits_reset(scan->hash);
     for (;;) {
-        const ssize_t length = read(fd, scan->buffer, BUFFER_BYTES);
-        if (length == 0)
-            return 0;
-        if (length < 0 && errno == EINTR)
-            continue;
-        if (length < 0)
-            return -errno;
+        const ssize_t length = pinion_read(scan->io, fd, scan->buffer, BUFFER_BYTES);
+        if (length <= 0)
+            return (int)length;
         (void)XXH3_64bits_update(scan->hash, scan->buffer, (size_t)length);
         (void)counter_add(&walk->bytes, (uint64_t)length);
         *bytes += (uint64_t)length;
@@ -363,15 +358,16 @@ static int read_file(struct scan *scan, int fd, uint64_t path_hash)
 {
     struct stat before, after;
     uint64_t bytes = 0;
-    if (fstat(fd, &before))
-        return -errno;
+    int error = pinion_fstat(scan->io, fd, &before);
+    if (error)
+        return error;
     if (!S_ISREG(before.st_mode)) {
         scan->tally->skipped++;
         return 0;
     }
     scan->tally->state += state_of(&before, path_hash);
-    int error = hash_content(scan, fd, &bytes);
-    if (error == 0 && fstat(fd, &after) == 0 &&
+    error = hash_content(scan, fd, &bytes);
+    if (error == 0 && pinion_fstat(scan->io, fd, &after) == 0 &&
         state_of(&after, path_hash) != state_of(&before, path_hash))
         scan->tally->state += state_of(&after, path_hash);
     if (error)
@@ -387,12 +383,12 @@ static void scan_file(struct scan *scan, const char *name)
 {
     const uint64_t path_hash = XXH3_64bits_withSeed(name, strlen(name), scan->directory->path_hash);
     int error;
-    const int fd = openat(scan->fd, name, OPEN_FILE);
+    const int fd = pinion_openat(scan->io, scan->fd, name, OPEN_FILE);
     if (fd >= 0) {
         error = read_file(scan, fd, path_hash);
-        (void)close(fd);
+        (void)pinion_close(scan->io, fd);
     } else {
-        error = -errno;
+        error = fd;
         note_state(scan, name, path_hash);
     }
     if (error == -ELOOP) /* it has become a link since it was listed */
@@ -474,7 +470,9 @@ static void scan(struct pinion_io *io, struct directory *directory, struct child
     if (is_stopped(directory->walk, io))
         return;
     if (directory->parent)
-        scan.fd = directory_open(directory);
+        scan.fd = directory_open(io, directory);
+    if (scan.fd == -ECANCELED)
+        return;
     if (scan.fd < 0) {
         add_error(tally, directory, NULL, -scan.fd);
         return;
@@ -597,13 +595,13 @@ struct tally walk_by_tasks(struct walk *walk, struct pinion_io *io,
     return walk_directory_await(io, &future);
 }
 
-struct tally walk_alone(struct walk *walk)
+struct tally walk_alone(struct walk *walk, struct pinion_io *io)
 {
     struct tally tally = {0};
     struct directory *root = root_open(walk, &tally);
     if (!root)
         return tally;
-    tally = walk_below(NULL, root);
+    tally = walk_below(io, root);
     directory_destroy(root);
     return tally;
 }

@@ -57,8 +57,8 @@ struct tally walk_by_tasks(struct walk *walk, struct pinion_io *io,
                            void (*running)(void *context, struct pinion_future *future),
                            void *context);
 
-/* Sums up the tree in the calling thread. */
-struct tally walk_alone(struct walk *walk);
+/* Sums up the tree in the calling thread. io: to read by. */
+struct tally walk_alone(struct walk *walk, struct pinion_io *io);
 
 /* Frees the errors that a tally names. */
 void tally_forget(struct tally *tally);

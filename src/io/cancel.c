@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "context.h"
+#include "interrupt.h"
 
 void pn_cancel_request(struct pinion_task *task)
 {
@@ -17,8 +18,10 @@ void pn_cancel_request(struct pinion_task *task)
     } while (!pn_cas_acq_rel(&task->cancel, &seen, PN_CANCEL_REQUESTED | PN_CANCEL_ARMED));
 
     struct pn_waiter *waiter = (struct pn_waiter *)(seen & ~PN_CANCEL_FLAGS);
-    if (!waiter)
+    if (!waiter) {
+        pn_interrupt_task(task);
         return;
+    }
     if (waiter->interrupt)
         waiter->interrupt(waiter);
     pn_waiter_signal(waiter, PN_WAITER_CANCELED);

@@ -62,6 +62,8 @@ struct pn_unpark {
     unsigned taken; /* so far */
 };
 
+struct pn_operation;
+
 struct pn_io_vtable {
     /* As pinion_async and its kin: kind is PN_ASYNC or PN_DETACHED, the call is valid. False if the
      * caller is to run it at once. *task is the future's, if it has one; else the task may be gone
@@ -90,6 +92,10 @@ struct pn_io_vtable {
      * a cancelation point if `how` is cancelable. */
     int (*park)(struct pinion_io *io, struct pn_park *park, const struct pn_how *how);
     void (*unpark)(struct pinion_io *io, struct pn_unpark *unpark);
+    /* Makes a system call (call.h), in the way of the calling thread or fiber, whichever io this
+     * is. */
+    long (*perform)(struct pinion_io *io, const struct pn_operation *operation,
+                    const struct pn_how *how);
 };
 
 struct pinion_io {

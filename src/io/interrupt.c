@@ -10,24 +10,16 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "alarm.h"
+#include "caller.h"
 #include "cancel.h"
 #include "check.h"
-#include "context.h"
 #include "futex.h"
 #include "process.h"
-#include "stub.h"
-
-/* A call as its canceler sees it, on the stack of who makes it. */
-struct call {
-    struct pn_waiter waiter;
-    struct pn_stub stub;
-    pthread_t thread;
-#if !PN_STUB
-    _Atomic uint32_t is_over; /* it has come back: no more signals are needed */
-#endif
-};
 
 static _Atomic int signal_used;
+
+_Thread_local struct pn_interrupt_thread pn_interrupt_here;
 
 /* ---- the handler ---- */
 
@@ -48,8 +40,6 @@ int __sigaction(int signal, const struct sigaction *act, struct sigaction *forme
 #define sigaction_of_libc sigaction
 #endif
 
-#if PN_STUB
-
 #if defined(UNDER_TSAN) && defined(__clang__)
 #define BARE __attribute__((disable_sanitizer_instrumentation))
 #elif defined(UNDER_TSAN)
@@ -58,6 +48,17 @@ int __sigaction(int signal, const struct sigaction *act, struct sigaction *forme
 #define BARE
 #endif
 
+/* Whether the call is not to be made, or not to be gone on with. The thread's own alarm says so
+ * itself. Relaxed: a signal is sent after the store, and arrives after it. */
+static BARE bool is_called_off(const siginfo_t *info)
+{
+    if (info->si_code == SI_TIMER)
+        pn_store_relaxed(&pn_interrupt_here.caller.stub.is_canceled, 1u);
+    return pn_load_relaxed(&pn_interrupt_here.caller.stub.is_canceled);
+}
+
+#if PN_STUB
+
 #if defined(__x86_64__)
 #define PROGRAM_COUNTER(context) ((context)->uc_mcontext.gregs[REG_RIP])
 #else
@@ -65,10 +66,6 @@ int __sigaction(int signal, const struct sigaction *act, struct sigaction *forme
 #endif
 #define SET_PROGRAM_COUNTER(context, to)                                                           \
     (PROGRAM_COUNTER(context) = (__typeof__(PROGRAM_COUNTER(context)))(uintptr_t)(to))
-
-/* The stub that this thread is in, or about to enter or leave: for the handler. */
-static _Thread_local
-    __attribute__((tls_model("initial-exec"))) struct pn_stub *volatile current;
 
 /* The thread is in a handler of the program that interrupted the stub: the signal waits until that
  * returns, which brings back the mask that the stub had. */
@@ -82,18 +79,15 @@ static BARE void put_off(ucontext_t *context, int signal)
 
 static BARE void handle(int signal, siginfo_t *info, void *argument)
 {
-    (void)info;
     ucontext_t *context = argument;
-    struct pn_stub *stub = current;
-    /* Relaxed: a signal is sent after the store, and arrives after it. */
-    if (!stub || !pn_load_relaxed(&stub->is_canceled))
+    if (!is_called_off(info))
         return;
     const uintptr_t at = (uintptr_t)PROGRAM_COUNTER(context);
     if (at >= (uintptr_t)pn_stub_begin && at <= (uintptr_t)pn_stub_call)
         SET_PROGRAM_COUNTER(context, pn_stub_canceled);
     else if (at >= (uintptr_t)pn_stub_begin && at < (uintptr_t)pn_stub_end)
         return; /* the kernel has given the result */
-    else if (pn_load_relaxed(&stub->is_inside)) /* this thread's own */
+    else if (pn_load_relaxed(&pn_interrupt_here.caller.stub.is_inside)) /* this thread's own */
         put_off(context, signal);
 }
 
@@ -102,11 +96,11 @@ static BARE void handle(int signal, siginfo_t *info, void *argument)
 #else
 
 /* That it comes is what matters. */
-static void handle(int signal, siginfo_t *info, void *argument)
+static BARE void handle(int signal, siginfo_t *info, void *argument)
 {
     (void)signal;
-    (void)info;
     (void)argument;
+    (void)is_called_off(info);
 }
 
 #define HANDLER_FLAGS (SA_SIGINFO | SA_ONSTACK)
@@ -204,6 +198,7 @@ static void after_fork(bool is_child)
     if (is_child) {
         holders = 0;
         remove_locked();
+        pn_caller_keep_only(&pn_interrupt_here.caller);
     }
     (void)pthread_mutex_unlock(&holders_lock);
 }
@@ -245,143 +240,181 @@ void pn_interrupt_describe(char *words, size_t size)
     (void)pthread_mutex_unlock(&holders_lock);
 }
 
+/* ---- the thread ---- */
+
+static pthread_key_t exit_key;
+static bool has_exit_key;
+
+static void leave_thread(void *unused)
+{
+    (void)unused;
+    pn_interrupt_here.is_quick = false;
+    pn_caller_unlist(&pn_interrupt_here.caller);
+    pn_alarm_fini(&pn_interrupt_here.alarm);
+}
+
+__attribute__((constructor)) static void make_exit_key(void)
+{
+    has_exit_key = pthread_key_create(&exit_key, leave_thread) == 0;
+}
+
+/* Makes the thread known to cancelers, until it ends. False: it can't be. */
+static bool join_thread(void)
+{
+    if (!has_exit_key || pthread_setspecific(exit_key, &pn_interrupt_here))
+        return false;
+    pn_caller_list(&pn_interrupt_here.caller);
+    pn_interrupt_here.is_quick = pn_interrupt_here.is_own && pn_interrupt_here.caller.is_split;
+    return true;
+}
+
+void pn_interrupt_own_thread(void) { pn_interrupt_here.is_own = true; }
+
+/* Lets the signal through: true if the thread had blocked it. */
+static bool unblock(sigset_t *former)
+{
+    sigset_t one;
+    const int signal = pn_interrupt_signal();
+    if (!signal)
+        return false;
+    (void)sigemptyset(&one);
+    (void)sigaddset(&one, signal);
+    (void)pthread_sigmask(SIG_UNBLOCK, &one, former);
+    return sigismember(former, signal) == 1;
+}
+
 /* ---- the call ---- */
 
 /* Makes it without the stub. */
-static long call_plainly(long number, const long a[6])
+static long call_plainly(const struct pn_system_call *call)
 {
+    const long *a = call->arguments;
     const int saved = errno;
-    long result = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    long result = syscall(call->number, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (result == -1)
         result = -errno;
     errno = saved;
     return result;
 }
 
-/* The thread stays until the canceler is done: it is in pn_cancel_leave at the latest. */
-static void send_signal(const struct call *call)
+/* The thread stays where it is: it is in pn_caller_settle at the latest. */
+static void call_off(struct pn_caller *caller)
 {
-    (void)pthread_kill(call->thread, pn_interrupt_signal());
+    const int signal = pn_interrupt_signal();
+    pn_store_relaxed(&caller->stub.is_canceled, 1u); /* before the signal is sent */
+    if (signal)
+        (void)pthread_kill(caller->thread, signal);
 }
 
 #if PN_STUB
 
-static void interrupt(struct pn_waiter *waiter)
-{
-    struct call *call = PN_CONTAINER_OF(waiter, struct call, waiter);
-    pn_store_relaxed(&call->stub.is_canceled, 1u); /* before the signal is sent */
-    send_signal(call);
-}
+#define RESEND_NS 0
 
-static long run(struct call *call)
-{
-    current = &call->stub;
-    const long result = pn_stub_run(&call->stub);
-    current = NULL;
-    return result;
-}
+void pn_interrupt_task(const struct pinion_task *task) { (void)pn_caller_find(task, call_off); }
 
-static void be_over(struct call *call) { (void)call; }
+static long run(const struct pn_system_call *call)
+{
+    return pn_stub_run(&pn_interrupt_here.caller.stub, call);
+}
 
 #else
 
+#define RESEND_NS     INT64_C(4000000)
 #define RESEND_NS_MIN INT64_C(1000)
-#define RESEND_NS_MAX INT64_C(4000000)
 
-static void interrupt(struct pn_waiter *waiter)
+/* What is missed now is seen after a resend. */
+void pn_interrupt_task(const struct pinion_task *task)
 {
-    struct call *call = PN_CONTAINER_OF(waiter, struct call, waiter);
-    int64_t pause = RESEND_NS_MIN;
-    pn_store_relaxed(&call->stub.is_canceled, 1u); /* what is missed now is seen after a resend */
-    while (!pn_load_relaxed(&call->is_over)) {
-        send_signal(call);
-        (void)pn_futex_wait(&call->is_over, 0, pn_now() + pause);
-        pause = pause < RESEND_NS_MAX / 2 ? pause * 2 : RESEND_NS_MAX;
-    }
+    _Atomic(uint32_t) nothing = 0;
+    for (int64_t pause = RESEND_NS_MIN; pn_interrupt_signal() && pn_caller_find(task, call_off);
+         pause = pause < RESEND_NS / 2 ? pause * 2 : RESEND_NS)
+        (void)pn_futex_wait(&nothing, 0, pn_now() + pause);
 }
 
-static long run(struct call *call)
+static long run(const struct pn_system_call *call)
 {
-    if (pn_load_relaxed(&call->stub.is_canceled))
+    if (pn_load_relaxed(&pn_interrupt_here.caller.stub.is_canceled))
         return -EINTR;
-    return call_plainly(call->stub.number, call->stub.arguments);
+    return call_plainly(call);
 }
-
-/* A canceler that sleeps between two signals is not woken: it looks soon. */
-static void be_over(struct call *call) { pn_store_relaxed(&call->is_over, 1u); }
 
 #endif
 
-static _Thread_local __attribute__((tls_model("initial-exec"))) bool is_open;
-
-void pn_interrupt_open_thread(void) { is_open = true; }
-
-/* Lets the signal through: true if the thread had blocked it. */
-static bool unblock(sigset_t *former)
-{
-    sigset_t one;
-    if (is_open)
-        return false;
-    (void)sigemptyset(&one);
-    (void)sigaddset(&one, pn_interrupt_signal());
-    (void)pthread_sigmask(SIG_UNBLOCK, &one, former);
-    return sigismember(former, pn_interrupt_signal()) == 1;
-}
-
 /* A signal was sent to this thread, which does not block it; at the latest when it next returns
  * from the kernel the handler has run. Otherwise it might interrupt a call of other code's. */
-static void let_signal_arrive(void) { (void)call_plainly(SYS_gettid, PN_ARGUMENTS(0)); }
-
-static long call_in_task(struct pinion_task *task, long number, const long arguments[6],
-                         bool resumes)
+static void let_signal_arrive(void)
 {
-    struct call call = {.stub = {.number = number}, .thread = pthread_self()};
-    for (int i = 0; i < 6; i++)
-        call.stub.arguments[i] = arguments[i];
-    pn_waiter_init(&call.waiter);
-    call.waiter.interrupt = interrupt;
-    if (!pn_cancel_enter(task, &call.waiter)) {
-        (void)pn_cancel_deliver(task);
-        return -ECANCELED;
-    }
-    sigset_t former;
-    const bool was_blocked = unblock(&former);
-    long result;
-    do {
-        result = run(&call);
-        /* Relaxed: if it is missed, its signal ends the next turn. */
-    } while (result == -EINTR && resumes && !pn_load_relaxed(&call.stub.is_canceled));
-    be_over(&call);
-    const bool is_canceled = pn_cancel_leave(task, &call.waiter);
-    if (is_canceled)
-        let_signal_arrive();
-    if (was_blocked)
-        (void)pthread_sigmask(SIG_SETMASK, &former, NULL);
-    if (result == -EINTR && is_canceled && pn_cancel_deliver(task))
-        return -ECANCELED;
-    return result;
+    (void)call_plainly(&(const struct pn_system_call){.number = SYS_gettid});
 }
 
-static long call_any(bool is_cancelable, long number, const long arguments[6], bool resumes)
+/* What a call gives that a request, an alarm or both came to; -EINTR: neither is its end. */
+static long settle_any(struct pinion_task *task, long result, int64_t alarm)
 {
-    struct pinion_task *task = is_cancelable ? pn_cancel_target() : NULL;
+    const bool is_called_off = pn_caller_settle(&pn_interrupt_here.caller);
+    let_signal_arrive();
+    if (result != -EINTR)
+        return result;
     if (pn_cancel_deliver(task))
         return -ECANCELED;
-    if (task && pn_interrupt_signal())
-        return call_in_task(task, number, arguments, resumes);
-    long result;
-    do
-        result = call_plainly(number, arguments);
-    while (result == -EINTR && resumes);
+    return is_called_off && pn_now() >= alarm ? PN_LATE : -EINTR;
+}
+
+long pn_interrupt_settle(struct pinion_task *task, long result)
+{
+    return settle_any(task, result, INT64_MAX);
+}
+
+/* Without alarm, on a thread that is known to cancelers, or without task. */
+static long call_once(struct pinion_task *task, const struct pn_system_call *call)
+{
+    long result = -EINTR;
+    if (PN_LIKELY(pn_caller_enter(&pn_interrupt_here.caller, task)))
+        result = run(call);
+    if (PN_UNLIKELY(pn_caller_leave(&pn_interrupt_here.caller, task)))
+        return settle_any(task, result, INT64_MAX);
     return result;
 }
 
-long pn_syscall(bool is_cancelable, long number, const long arguments[6])
+static long call_with_alarm(struct pinion_task *task, const struct pn_system_call *call,
+                            int64_t alarm)
 {
-    return call_any(is_cancelable, number, arguments, true);
+    long result = -EINTR;
+    const bool has_alarm = pn_alarm_set(&pn_interrupt_here.alarm, alarm, RESEND_NS);
+    if (pn_caller_enter(&pn_interrupt_here.caller, task))
+        result = run(call);
+    if (has_alarm)
+        pn_alarm_clear(&pn_interrupt_here.alarm);
+    if (pn_caller_leave(&pn_interrupt_here.caller, task))
+        return settle_any(task, result, alarm);
+    return result;
 }
 
-long pn_syscall_once(bool is_cancelable, long number, const long arguments[6])
+static long call_any(const struct pn_system_call *call, bool is_cancelable, int64_t alarm)
 {
-    return call_any(is_cancelable, number, arguments, false);
+    struct pinion_task *task = is_cancelable ? pn_cancel_target() : NULL;
+    sigset_t former;
+    if (!task && alarm == INT64_MAX)
+        return run(call);
+    if (!pn_interrupt_here.caller.is_listed && !join_thread())
+        return pn_cancel_deliver(task) ? -ECANCELED : run(call);
+    const bool was_blocked = !pn_interrupt_here.is_own && unblock(&former);
+    const long result =
+        alarm == INT64_MAX ? call_once(task, call) : call_with_alarm(task, call, alarm);
+    if (was_blocked)
+        (void)pthread_sigmask(SIG_SETMASK, &former, NULL);
+    return result;
+}
+
+long pn_syscall(const struct pn_system_call *call, bool is_cancelable, int64_t alarm)
+{
+    long result;
+    do
+        result = call_any(call, is_cancelable, alarm);
+    while (result == -EINTR);
+    return result;
+}
+
+long pn_syscall_once(const struct pn_system_call *call, bool is_cancelable)
+{
+    return call_any(call, is_cancelable, INT64_MAX);
 }

@@ -3,14 +3,9 @@
 
 #include <errno.h>
 #include <sys/syscall.h>
-#include <time.h>
 
+#include "call.h"
 #include "detail.h"
-#include "futex.h"
-#include "interrupt.h"
-
-/* The kernel's sigset_t is the beginning of libc's. */
-#define KERNEL_SIGSET_BYTES (_NSIG / 8)
 
 static int check(const sigset_t *set)
 {
@@ -26,30 +21,14 @@ static int check(const sigset_t *set)
     return 0;
 }
 
-/* What is left until a deadline, 0 if it has passed; NULL: no end. */
-static const struct timespec *time_left(int64_t deadline, struct timespec *left)
-{
-    if (deadline == INT64_MAX)
-        return NULL;
-    const int64_t now = pn_now();
-    const int64_t ns = deadline > now ? deadline - now : 0;
-    left->tv_sec = (time_t)(ns / 1000000000);
-    left->tv_nsec = (long)(ns % 1000000000);
-    return left;
-}
-
 int pinion_signal_wait(struct pinion_io *io, const sigset_t *set, int64_t deadline)
 {
-    (void)io; /* who calls decides how to wait */
-    struct timespec left;
-    long result = check(set);
-    if (result)
-        return (int)result;
-    do
-        result = pn_syscall_once(true, SYS_rt_sigtimedwait,
-                                 PN_ARGUMENTS(PN_ADDRESS(set), 0,
-                                              PN_ADDRESS(time_left(deadline, &left)),
-                                              KERNEL_SIGSET_BYTES));
-    while (result == -EINTR);
+    struct pn_operation wait = pn_operation(SYS_rt_sigtimedwait, PN_ADDRESS(set), 0, 0,
+                                            PN_KERNEL_SIGSET_BYTES, 0, 0);
+    wait.has_timeout = true;
+    const int error = check(set);
+    if (error)
+        return error;
+    const long result = pn_perform_in_thread(io, &wait, PN_CANCELABLE(deadline));
     return result == -EAGAIN ? -ETIMEDOUT : (int)result;
 }

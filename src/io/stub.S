@@ -35,13 +35,14 @@ pn_stub_begin:
         movl $1, PN_STUB_INSIDE(%rbx)
         cmpl $0, PN_STUB_CANCELED(%rbx)
         jne .Lcanceled
-        movq PN_STUB_NUMBER(%rbx), %rax
-        movq PN_STUB_ARGUMENTS(%rbx), %rdi
-        movq PN_STUB_ARGUMENTS + 8(%rbx), %rsi
-        movq PN_STUB_ARGUMENTS + 16(%rbx), %rdx
-        movq PN_STUB_ARGUMENTS + 24(%rbx), %r10
-        movq PN_STUB_ARGUMENTS + 32(%rbx), %r8
-        movq PN_STUB_ARGUMENTS + 40(%rbx), %r9
+        movq %rsi, %rax
+        movq PN_CALL_ARGUMENTS(%rax), %rdi
+        movq PN_CALL_ARGUMENTS + 8(%rax), %rsi
+        movq PN_CALL_ARGUMENTS + 16(%rax), %rdx
+        movq PN_CALL_ARGUMENTS + 24(%rax), %r10
+        movq PN_CALL_ARGUMENTS + 32(%rax), %r8
+        movq PN_CALL_ARGUMENTS + 40(%rax), %r9
+        movq PN_CALL_NUMBER(%rax), %rax
 pn_stub_call:
         syscall
 .Lleave:
@@ -70,10 +71,11 @@ pn_stub_begin:
         str w10, [x9, #PN_STUB_INSIDE]
         ldr w10, [x9, #PN_STUB_CANCELED]
         cbnz w10, .Lcanceled
-        ldr x8, [x9, #PN_STUB_NUMBER]
-        ldp x0, x1, [x9, #PN_STUB_ARGUMENTS]
-        ldp x2, x3, [x9, #PN_STUB_ARGUMENTS + 16]
-        ldp x4, x5, [x9, #PN_STUB_ARGUMENTS + 32]
+        mov x10, x1
+        ldr x8, [x10, #PN_CALL_NUMBER]
+        ldp x0, x1, [x10, #PN_CALL_ARGUMENTS]
+        ldp x2, x3, [x10, #PN_CALL_ARGUMENTS + 16]
+        ldp x4, x5, [x10, #PN_CALL_ARGUMENTS + 32]
 pn_stub_call:
         svc #0
 .Lleave:

@@ -17,33 +17,37 @@
 /* Where the fields lie, for stub.S. */
 #define PN_STUB_CANCELED  0
 #define PN_STUB_INSIDE    4
-#define PN_STUB_NUMBER    8
-#define PN_STUB_ARGUMENTS 16
+#define PN_CALL_NUMBER    0
+#define PN_CALL_ARGUMENTS 8
 
 #ifndef __ASSEMBLER__
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* is_canceled: set by a canceler, before it sends its signal; never cleared. is_inside: the stub's
- * own; while it is set and the program is elsewhere, it is in a handler on top of the stub. The
- * rest is constant. */
-struct pn_stub {
-    _Atomic uint32_t is_canceled;
-    _Atomic uint32_t is_inside;
+/* A system call: its number, and its arguments, each a number or an address. */
+struct pn_system_call {
     long number;
     long arguments[6];
+};
+
+/* Of one thread. is_canceled: it is not to be made, set before the signal that says so is sent, or
+ * by the handler itself. is_inside: the stub's own; while it is set and the program is elsewhere,
+ * it is in a handler on top of the stub. */
+struct pn_stub {
+    _Atomic(uint32_t) is_canceled;
+    _Atomic(uint32_t) is_inside;
 };
 
 #if PN_STUB
 
 _Static_assert(offsetof(struct pn_stub, is_canceled) == PN_STUB_CANCELED, "stub.S");
 _Static_assert(offsetof(struct pn_stub, is_inside) == PN_STUB_INSIDE, "stub.S");
-_Static_assert(offsetof(struct pn_stub, number) == PN_STUB_NUMBER, "stub.S");
-_Static_assert(offsetof(struct pn_stub, arguments) == PN_STUB_ARGUMENTS, "stub.S");
+_Static_assert(offsetof(struct pn_system_call, number) == PN_CALL_NUMBER, "stub.S");
+_Static_assert(offsetof(struct pn_system_call, arguments) == PN_CALL_ARGUMENTS, "stub.S");
 
 /* Makes the system call, unless is_canceled is seen before. What the kernel gives, or -EINTR. */
-long pn_stub_run(struct pn_stub *stub);
+long pn_stub_run(struct pn_stub *stub, const struct pn_system_call *call);
 
 /* From begin up to and including call nothing has happened, or the kernel is about to do the call
  * again; then canceled is the way out. end is that of the whole. */

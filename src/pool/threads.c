@@ -116,7 +116,7 @@ static void *thread_main(void *argument)
     struct pinion_pool *pool = worker->pool;
     struct pn_membership membership;
     pn_membership_enter(&membership, worker);
-    pn_interrupt_open_thread();
+    pn_interrupt_own_thread();
     pn_modes_set(&pool->modes); /* it has those of its maker, whoever that was */
     while ((next = pn_worker_live(worker))) {
         if (membership.worker == worker) { /* else it left that slot to another thread before */

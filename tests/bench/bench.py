@@ -18,7 +18,8 @@ QUICK = ["--rounds", "3", *SHORT]
 ROWS = {"spawn": "64 at a time: pinion, lazy", "sync": "wake, unpinned: pinion, park",
         "topology": "load this machine: pinion", "fork": "tree: pinion, lazy",
         "wake": "burst of 32 parallel: pinion, lazy", "loop": "loop: pinion, lazy",
-        "alloc": "there and back: pinion's slab"}
+        "alloc": "there and back: pinion's slab",
+        "read": "pipe: read of 64 bytes in a task, pinion"}
 ROW = ROWS[NAME]
 
 

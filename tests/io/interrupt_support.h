@@ -70,7 +70,7 @@ struct caller {
     pthread_t thread;
     _Atomic int tid; /* set when the call is next */
     bool is_uncancelable, is_protected, once, has_blocked_all;
-    long number, arguments[6];
+    struct pn_system_call call;
     long result;
     int check; /* what a cancelation point gives after it */
     sigset_t mask;
@@ -94,8 +94,8 @@ static inline void *call(void *argument)
     must(pthread_sigmask(caller->has_blocked_all ? SIG_BLOCK : SIG_UNBLOCK, &all, NULL) == 0);
     errno = 77;
     pn_store_release(&caller->tid, (int)gettid());
-    caller->result = (caller->once ? pn_syscall_once : pn_syscall)(
-        !caller->is_uncancelable, caller->number, caller->arguments);
+    caller->result = caller->once ? pn_syscall_once(&caller->call, !caller->is_uncancelable)
+                                  : pn_syscall(&caller->call, !caller->is_uncancelable, INT64_MAX);
     caller->error_number = errno;
     must(pthread_sigmask(SIG_SETMASK, NULL, &caller->mask) == 0);
     must(sigpending(&pending) == 0);
@@ -105,10 +105,9 @@ static inline void *call(void *argument)
     return NULL;
 }
 
-static inline void start(struct caller *caller, long number, const long arguments[6])
+static inline void start(struct caller *caller, const struct pn_system_call *what)
 {
-    caller->number = number;
-    memcpy(caller->arguments, arguments, sizeof caller->arguments);
+    caller->call = *what;
     start_thread(&caller->thread, call, caller);
 }
 
@@ -152,7 +151,7 @@ static inline int tear_down(void **state)
 
 static inline void read_byte(struct caller *caller, char *byte)
 {
-    start(caller, SYS_read, PN_ARGUMENTS(pipe_ends[0], PN_ADDRESS(byte), 1));
+    start(caller, PN_SYSTEM_CALL(SYS_read, pipe_ends[0], PN_ADDRESS(byte), 1));
 }
 
 static inline void put_byte(char byte) { must(write(pipe_ends[1], &byte, 1) == 1); }
@@ -164,11 +163,11 @@ static inline bool pipe_is_empty(void)
 }
 
 /* Blocks in a call, on threads that block the signal and that do not, and cancels it. */
-static inline void expect_canceled(long number, const long arguments[6])
+static inline void expect_canceled(const struct pn_system_call *what)
 {
     for (int round = 0; round < 4; round++) {
         struct caller caller = {.once = round % 2 == 1, .has_blocked_all = round >= 2};
-        start(&caller, number, arguments);
+        start(&caller, what);
         until_blocked(&caller);
         pn_cancel_request(&caller.task);
         end(&caller);

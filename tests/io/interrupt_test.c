@@ -28,11 +28,12 @@ static void a_call_gives_what_the_kernel_gives(void **state)
     assert_int_equal(pwrite(file, "two", 3, size), 3);
     for (int round = 0; round < 2; round++) { /* outside a task, then in one */
         errno = 78;
-        assert_int_equal(pn_syscall(true, SYS_getppid, PN_ARGUMENTS(0)), getppid());
-        assert_int_equal(pn_syscall(true, SYS_read, PN_ARGUMENTS(-1, 0, 0)), -EBADF);
-        assert_int_equal(pn_syscall_once(true, SYS_read, PN_ARGUMENTS(-1, 0, 0)), -EBADF);
+        assert_int_equal(pn_syscall(PN_SYSTEM_CALL(SYS_getppid, 0), true, INT64_MAX), getppid());
+        assert_int_equal(pn_syscall(PN_SYSTEM_CALL(SYS_read, -1, 0, 0), true, INT64_MAX), -EBADF);
+        assert_int_equal(pn_syscall_once(PN_SYSTEM_CALL(SYS_read, -1, 0, 0), true), -EBADF);
         const long address =
-            pn_syscall(true, SYS_mmap, PN_ARGUMENTS(0, size, PROT_READ, MAP_SHARED, file, size));
+            pn_syscall(PN_SYSTEM_CALL(SYS_mmap, 0, size, PROT_READ, MAP_SHARED, file, size), true,
+                       INT64_MAX);
         assert_true(address > 0);
         memcpy(page, (const void *)address, 3);
         assert_string_equal(page, "two");
@@ -50,16 +51,16 @@ static void a_pending_request_is_delivered_before_the_call_does_anything(void **
     struct pinion_task task;
     enter_task(&task);
     pn_cancel_request(&task);
-    const long *arguments = PN_ARGUMENTS(pipe_ends[1], PN_ADDRESS("a"), 1);
-    assert_int_equal(pn_syscall(true, SYS_write, arguments), -ECANCELED);
+    const struct pn_system_call *call = PN_SYSTEM_CALL(SYS_write, pipe_ends[1], PN_ADDRESS("a"), 1);
+    assert_int_equal(pn_syscall(call, true, INT64_MAX), -ECANCELED);
     assert_true(pipe_is_empty());
-    assert_int_equal(pn_syscall(true, SYS_write, arguments), 1);
+    assert_int_equal(pn_syscall(call, true, INT64_MAX), 1);
     pinion_recancel(NULL);
-    assert_int_equal(pn_syscall_once(true, SYS_write, arguments), -ECANCELED);
+    assert_int_equal(pn_syscall_once(call, true), -ECANCELED);
     pinion_recancel(NULL);
-    assert_int_equal(pn_syscall(false, SYS_write, arguments), 1);
+    assert_int_equal(pn_syscall(call, false, INT64_MAX), 1);
     task.is_protected = true;
-    assert_int_equal(pn_syscall(true, SYS_write, arguments), 1);
+    assert_int_equal(pn_syscall(call, true, INT64_MAX), 1);
     task.is_protected = false;
     assert_true(pn_cancel_deliver(&task)); /* it stayed pending */
     pn_context()->task = NULL;
@@ -80,21 +81,21 @@ static void a_request_ends_any_call_that_blocks(void **state)
     sigset_t usr2;
     (void)sigemptyset(&usr2);
     (void)sigaddset(&usr2, SIGUSR2);
-    expect_canceled(SYS_read, PN_ARGUMENTS(pipe_ends[0], PN_ADDRESS(&byte), 1));
-    expect_canceled(SYS_accept4, PN_ARGUMENTS(listener, 0, 0, SOCK_CLOEXEC));
-    expect_canceled(SYS_recvfrom, PN_ARGUMENTS(idle_socket, PN_ADDRESS(&byte), 1));
-    expect_canceled(SYS_ppoll, PN_ARGUMENTS(PN_ADDRESS(&poller), 1, 0, 0));
-    expect_canceled(SYS_ppoll, PN_ARGUMENTS(PN_ADDRESS(&poller), 1, PN_ADDRESS(&hour), 0));
-    expect_canceled(SYS_epoll_pwait, PN_ARGUMENTS(epoll, PN_ADDRESS(&event), 1, -1));
-    expect_canceled(SYS_epoll_pwait, PN_ARGUMENTS(epoll, PN_ADDRESS(&event), 1, 3600000));
-    expect_canceled(SYS_futex, PN_ARGUMENTS(PN_ADDRESS(&word), FUTEX_WAIT_PRIVATE));
-    expect_canceled(SYS_futex,
-                    PN_ARGUMENTS(PN_ADDRESS(&word), FUTEX_WAIT_PRIVATE, 0, PN_ADDRESS(&hour)));
-    expect_canceled(SYS_rt_sigtimedwait,
-                    PN_ARGUMENTS(PN_ADDRESS(&usr2), PN_ADDRESS(&info), 0, _NSIG / 8));
+    expect_canceled(PN_SYSTEM_CALL(SYS_read, pipe_ends[0], PN_ADDRESS(&byte), 1));
+    expect_canceled(PN_SYSTEM_CALL(SYS_accept4, listener, 0, 0, SOCK_CLOEXEC));
+    expect_canceled(PN_SYSTEM_CALL(SYS_recvfrom, idle_socket, PN_ADDRESS(&byte), 1));
+    expect_canceled(PN_SYSTEM_CALL(SYS_ppoll, PN_ADDRESS(&poller), 1, 0, 0));
+    expect_canceled(PN_SYSTEM_CALL(SYS_ppoll, PN_ADDRESS(&poller), 1, PN_ADDRESS(&hour), 0));
+    expect_canceled(PN_SYSTEM_CALL(SYS_epoll_pwait, epoll, PN_ADDRESS(&event), 1, -1));
+    expect_canceled(PN_SYSTEM_CALL(SYS_epoll_pwait, epoll, PN_ADDRESS(&event), 1, 3600000));
+    expect_canceled(PN_SYSTEM_CALL(SYS_futex, PN_ADDRESS(&word), FUTEX_WAIT_PRIVATE));
+    expect_canceled(PN_SYSTEM_CALL(SYS_futex, PN_ADDRESS(&word), FUTEX_WAIT_PRIVATE, 0,
+                                   PN_ADDRESS(&hour)));
+    expect_canceled(PN_SYSTEM_CALL(SYS_rt_sigtimedwait, PN_ADDRESS(&usr2), PN_ADDRESS(&info), 0,
+                                   _NSIG / 8));
     hour.tv_sec = 3600;
-    expect_canceled(SYS_clock_nanosleep,
-                    PN_ARGUMENTS(CLOCK_MONOTONIC, 0, PN_ADDRESS(&hour), PN_ADDRESS(&hour)));
+    expect_canceled(PN_SYSTEM_CALL(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, PN_ADDRESS(&hour),
+                                   PN_ADDRESS(&hour)));
 }
 
 static void a_request_ends_a_wait_for_a_ring(void **state)
@@ -106,7 +107,7 @@ static void a_request_ends_a_wait_for_a_ring(void **state)
         print_message("io_uring is not to be had: error %d\n", errno);
         skip();
     }
-    expect_canceled(SYS_io_uring_enter, PN_ARGUMENTS(ring, 0, 1, IORING_ENTER_GETEVENTS));
+    expect_canceled(PN_SYSTEM_CALL(SYS_io_uring_enter, ring, 0, 1, IORING_ENTER_GETEVENTS));
     assert_int_equal(close(ring), 0);
 }
 
@@ -119,7 +120,7 @@ static void a_request_ends_a_write_and_a_connect_that_block(void **state)
     while (write(full[1], page, sizeof page) > 0)
         continue;
     assert_int_equal(fcntl(full[1], F_SETFL, 0), 0);
-    expect_canceled(SYS_write, PN_ARGUMENTS(full[1], PN_ADDRESS(page), sizeof page));
+    expect_canceled(PN_SYSTEM_CALL(SYS_write, full[1], PN_ADDRESS(page), sizeof page));
     assert_int_equal(close(full[0]) | close(full[1]), 0);
 
     struct sockaddr_storage address;
@@ -131,7 +132,7 @@ static void a_request_ends_a_write_and_a_connect_that_block(void **state)
         assert_int_equal(connect(waiting[i], (struct sockaddr *)&address, length), 0);
     }
     waiting[2] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    expect_canceled(SYS_connect, PN_ARGUMENTS(waiting[2], PN_ADDRESS(&address), (long)length));
+    expect_canceled(PN_SYSTEM_CALL(SYS_connect, waiting[2], PN_ADDRESS(&address), (long)length));
     for (int i = 0; i < 2; i++)
         assert_int_equal(close(accept(listener, NULL, NULL)), 0);
     for (int i = 0; i < 3; i++)
@@ -148,7 +149,7 @@ static void a_request_ends_a_wait_for_a_lock_of_a_file(void **state)
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     assert_true(mine >= 0 && other >= 0);
     assert_int_equal(fcntl(mine, F_OFD_SETLK, &lock), 0);
-    expect_canceled(SYS_fcntl, PN_ARGUMENTS(other, F_OFD_SETLKW, PN_ADDRESS(&lock)));
+    expect_canceled(PN_SYSTEM_CALL(SYS_fcntl, other, F_OFD_SETLKW, PN_ADDRESS(&lock)));
     assert_int_equal(close(mine) | close(other), 0);
 }
 
@@ -213,7 +214,7 @@ static void a_stray_signal_ends_no_wait(void **state)
     struct caller reader = {.has_blocked_all = true, .once = PN_STUB}, poller = {0};
     struct pollfd ready = {.fd = pipe_ends[0], .events = POLLIN};
     char byte = 0;
-    start(&poller, SYS_ppoll, PN_ARGUMENTS(PN_ADDRESS(&ready), 1, 0, 0));
+    start(&poller, PN_SYSTEM_CALL(SYS_ppoll, PN_ADDRESS(&ready), 1, 0, 0));
     until_blocked(&poller);
     send_strays(&poller, pn_interrupt_signal());
     put_byte('p');
@@ -349,7 +350,7 @@ static void assert_describes(const char *words)
 static void expect_read_canceled(void)
 {
     char byte;
-    expect_canceled(SYS_read, PN_ARGUMENTS(pipe_ends[0], PN_ADDRESS(&byte), 1));
+    expect_canceled(PN_SYSTEM_CALL(SYS_read, pipe_ends[0], PN_ADDRESS(&byte), 1));
 }
 
 static int set_up_pipe(void **state)

@@ -255,17 +255,6 @@ void crew_end(struct crew *crew)
     crew->count = 0;
 }
 
-#if defined(__SANITIZE_THREAD__)
-#define CAN_FORK 0
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define CAN_FORK 0
-#endif
-#endif
-#ifndef CAN_FORK
-#define CAN_FORK 1
-#endif
-
 static _Noreturn void stop_child(const struct suite_io *of,
                                  void (*body)(struct pinion_io *io, void *context), void *context)
 {
@@ -284,7 +273,7 @@ bool suite_stops(struct suite *suite, void (*body)(struct pinion_io *io, void *c
                  void *context)
 {
     int status = 0;
-    if (!CAN_FORK)
+    if (!SUITE_CAN_FORK)
         skip();
     const pid_t child = fork();
     assert_true(child >= 0);

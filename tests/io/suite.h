@@ -30,6 +30,18 @@
 #define SUITE_SANITIZED 0
 #endif
 
+/* ThreadSanitizer can't. */
+#if defined(__SANITIZE_THREAD__)
+#define SUITE_CAN_FORK 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SUITE_CAN_FORK 0
+#endif
+#endif
+#ifndef SUITE_CAN_FORK
+#define SUITE_CAN_FORK 1
+#endif
+
 /* Rounds of a stress test: fewer where each is slow. */
 #define SUITE_ROUNDS(n) (SUITE_SANITIZED ? (n) / 8 + 1 : (n))
 

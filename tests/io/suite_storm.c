@@ -2,20 +2,26 @@
  *
  * The suite's storm: very many tasks go from one wait to the next, of all kinds there are, and each
  * is canceled wherever it is. None hangs, each is told once, and in the end nothing is lost: items,
- * permits and tokens add up, and every lock is free.
+ * bytes, permits and tokens add up, every lock is free, and no descriptor is left open.
  */
 #include "suite.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define CANCELS 100000
 #define IN_FLIGHT 8 /* of each of two drivers */
 #define QUEUES 3
+#define PIPES 2
+#define PIPE_BYTES 4096
 
 struct storm {
     struct suite *suite;
@@ -33,6 +39,9 @@ struct storm {
     struct pinion_queue queues[QUEUES];
     uint32_t storage[64 + 1];
     _Atomic long put[QUEUES], got[QUEUES], put_sum[QUEUES], got_sum[QUEUES];
+    int pipes[PIPES][2];
+    _Atomic long written[PIPES], read[PIPES], written_sum[PIPES], read_sum[PIPES];
+    char directory[32], fifo[48], file[48];
     _Atomic long told;
 };
 
@@ -199,6 +208,96 @@ static int get_items(struct walk *walk)
     return moved(take(storm, q, items, n));
 }
 
+/* ---- descriptors ---- */
+
+static long sum_of(const unsigned char *bytes, ssize_t count)
+{
+    long sum = 0;
+    for (ssize_t i = 0; i < count; i++)
+        sum += bytes[i];
+    return sum;
+}
+
+static int write_pipe(struct walk *walk)
+{
+    struct storm *storm = walk->storm;
+    unsigned char bytes[PIPE_BYTES];
+    const uint32_t p = random_of(walk) % PIPES, count = 1 + random_of(walk) % sizeof bytes;
+    memset(bytes, (int)(random_of(walk) % 256), count);
+    const ssize_t n =
+        pinion_write_until(walk->io, storm->pipes[p][1], bytes, count, deadline_of(walk));
+    EXPECT(n <= (ssize_t)count && n != 0);
+    atomic_fetch_add(&storm->written[p], n > 0 ? n : 0);
+    atomic_fetch_add(&storm->written_sum[p], sum_of(bytes, n));
+    return moved(n);
+}
+
+static ssize_t take_bytes(struct storm *storm, uint32_t p, const unsigned char *bytes, ssize_t n)
+{
+    atomic_fetch_add(&storm->read[p], n > 0 ? n : 0);
+    atomic_fetch_add(&storm->read_sum[p], sum_of(bytes, n));
+    return n;
+}
+
+static int read_pipe(struct walk *walk)
+{
+    struct storm *storm = walk->storm;
+    unsigned char bytes[PIPE_BYTES];
+    const uint32_t p = random_of(walk) % PIPES, count = 1 + random_of(walk) % sizeof bytes;
+    const ssize_t n =
+        random_of(walk) % 2
+            ? pinion_read_until(walk->io, storm->pipes[p][0], bytes, count, deadline_of(walk))
+            : pinion_read_all_until(walk->io, storm->pipes[p][0], bytes, count, deadline_of(walk));
+    EXPECT(n <= (ssize_t)count && n != 0);
+    return moved(take_bytes(storm, p, bytes, n));
+}
+
+static int poll_pipes(struct walk *walk)
+{
+    struct pollfd list[PIPES];
+    for (int p = 0; p < PIPES; p++) {
+        const bool to_read = random_of(walk) % 2;
+        list[p] = (struct pollfd){.fd = walk->storm->pipes[p][to_read ? 0 : 1],
+                                  .events = to_read ? POLLIN : POLLOUT};
+    }
+    const int ready = pinion_poll_until(walk->io, list, PIPES, deadline_of(walk));
+    return ready > 0 ? 0 : but_not_late(ready);
+}
+
+static int open_fifo(struct walk *walk)
+{
+    const int file = pinion_open_until(walk->io, walk->storm->fifo,
+                                       random_of(walk) % 2 ? O_RDONLY : O_WRONLY, 0,
+                                       deadline_of(walk));
+    if (file >= 0)
+        EXPECT(pinion_close(walk->io, file) == 0);
+    return file >= 0 ? 0 : but_not_late(file);
+}
+
+static void lock_file(const void *context, void *result)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    (void)result;
+    EXPECT(fcntl(*(const int *)context, F_OFD_SETLKW, &lock) == 0);
+}
+
+/* A lock that pinion knows nothing of. Seldom: each takes a thread. */
+static int with_file_lock(struct walk *walk)
+{
+    if (random_of(walk) % 16)
+        return 0;
+    const int file = pinion_open(walk->io, walk->storm->file, O_RDWR);
+    if (file < 0)
+        return file;
+    const struct pinion_call call = {
+        .start = lock_file, .context = &file, .context_size = sizeof file,
+        .context_align = sizeof file};
+    const int error = pinion_blocking(walk->io, &call, NULL);
+    (void)sched_yield();
+    EXPECT(pinion_close(walk->io, file) == 0); /* releases it */
+    return error;
+}
+
 /* ---- tasks of its own ---- */
 
 static int wait_for_cancel(struct walk *walk)
@@ -261,7 +360,8 @@ static int at_group(struct walk *walk)
 static int (*const waits[])(struct walk *walk) = {
     fall_asleep, in_mutex,     in_mutex,  in_read_lock, in_write_lock, with_permit,
     at_event,    at_condition, at_futex,  put_items,    put_items,     get_items,
-    get_items,   at_await,     at_select, at_group};
+    get_items,   at_await,     at_select, at_group,    write_pipe,    write_pipe,
+    read_pipe,   read_pipe,    open_fifo, poll_pipes,  with_file_lock};
 
 PINION_TASK(void, wander, (struct pinion_io *, io), (struct storm *, storm), (uint32_t, seed))
 {
@@ -351,6 +451,53 @@ static void expect_all_items(struct suite *suite, struct storm *storm)
     }
 }
 
+static void expect_all_bytes(struct suite *suite, struct storm *storm)
+{
+    static unsigned char bytes[PIPE_BYTES];
+    for (uint32_t p = 0; p < PIPES; p++) {
+        while (take_bytes(storm, p, bytes,
+                          pinion_read_until(suite->io, storm->pipes[p][0], bytes, sizeof bytes,
+                                            0)) > 0)
+            continue;
+        assert_true(atomic_load(&storm->written[p]) > 0);
+        assert_int_equal(atomic_load(&storm->read[p]), atomic_load(&storm->written[p]));
+        assert_int_equal(atomic_load(&storm->read_sum[p]), atomic_load(&storm->written_sum[p]));
+    }
+}
+
+/* Of pipes, one is O_NONBLOCK. */
+static void make_files(struct storm *storm)
+{
+    (void)strcpy(storm->directory, "/tmp/pinion-storm-XXXXXX");
+    assert_non_null(mkdtemp(storm->directory));
+    (void)snprintf(storm->fifo, sizeof storm->fifo, "%s/fifo", storm->directory);
+    (void)snprintf(storm->file, sizeof storm->file, "%s/file", storm->directory);
+    assert_int_equal(mkfifo(storm->fifo, 0600), 0);
+    assert_int_equal(close(open(storm->file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)), 0);
+    for (int p = 0; p < PIPES; p++) {
+        assert_int_equal(pipe2(storm->pipes[p], O_CLOEXEC | (p ? O_NONBLOCK : 0)), 0);
+        assert_int_equal(fcntl(storm->pipes[p][1], F_SETPIPE_SZ, PIPE_BYTES), PIPE_BYTES);
+    }
+}
+
+static void remove_files(struct storm *storm)
+{
+    for (int p = 0; p < PIPES; p++)
+        assert_int_equal(close(storm->pipes[p][0]) | close(storm->pipes[p][1]), 0);
+    assert_int_equal(unlink(storm->fifo) | unlink(storm->file) | rmdir(storm->directory), 0);
+}
+
+static int descriptor_count(void)
+{
+    int count = 0;
+    DIR *directory = opendir("/proc/self/fd");
+    assert_non_null(directory);
+    while (readdir(directory))
+        count++;
+    assert_int_equal(closedir(directory), 0);
+    return count;
+}
+
 static void a_storm_of_cancels_hangs_nobody_and_loses_nothing(struct suite *suite)
 {
     static struct storm storm;
@@ -359,6 +506,8 @@ static void a_storm_of_cancels_hangs_nobody_and_loses_nothing(struct suite *suit
         skip();
     memset((void *)&storm, 0, sizeof storm);
     storm.suite = suite;
+    const int descriptors = descriptor_count();
+    make_files(&storm);
     storm.cancels = SUITE_ROUNDS(CANCELS / 2);
     storm.semaphore = (struct pinion_semaphore)PINION_SEMAPHORE_INIT(2);
     pinion_queue_init(&storm.queues[0], NULL, sizeof(uint32_t), 0);
@@ -370,6 +519,9 @@ static void a_storm_of_cancels_hangs_nobody_and_loses_nothing(struct suite *suit
     assert_int_equal(atomic_load(&storm.told), 2 * storm.cancels);
     expect_all_free(suite, &storm);
     expect_all_items(suite, &storm);
+    expect_all_bytes(suite, &storm);
+    remove_files(&storm);
+    assert_int_equal(descriptor_count(), descriptors);
 }
 
 const struct suite_test suite_tests[] = {

@@ -45,6 +45,7 @@ MODELS = {
     'ask': ['src/sched/ask.h', 'src/sched/deque.c', 'src/sched/deque.h'],
     'waiter': ['src/io/waiter.c', 'src/io/waiter.h'],
     'cancel': ['src/io/cancel.c', 'src/io/cancel.h', 'src/io/waiter.c'],
+    'caller': ['src/io/caller.c', 'src/io/caller.h'],
     'lock': ['src/base/lock.c'],
     'parking': ['src/io/futex_call.c', 'src/sched/parking.c', 'src/base/lock.c',
                 'src/io/waiter.c'],
