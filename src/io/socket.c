@@ -28,8 +28,12 @@ int pinion_socket(struct pinion_io *io, int family, int type, int protocol)
 
 int pinion_socketpair(struct pinion_io *io, int family, int type, int protocol, int ends[2])
 {
-    return perform(io, PN_SYSTEM_CALL(SYS_socketpair, family, type | SOCK_CLOEXEC, protocol,
-                                      PN_ADDRESS(ends)));
+    int made[2]; /* the kernel writes them before it knows that it can */
+    const int error = perform(io, PN_SYSTEM_CALL(SYS_socketpair, family, type | SOCK_CLOEXEC,
+                                                 protocol, PN_ADDRESS(made)));
+    for (int i = 0; i < 2 && !error; i++)
+        ends[i] = made[i];
+    return error;
 }
 
 int pinion_bind(struct pinion_io *io, int descriptor, const struct sockaddr *address,
