@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Sockets and names: the POSIX calls, as waits that a request to cancel and a deadline reach. What
- * file.h says at its top holds here too: a count, 0 or a descriptor, or -errno; no -EINTR; whether a
- * socket is O_NONBLOCK makes no difference, and that flag is never changed; descriptors are
+ * file.h says at its top holds here too: a count, 0 or a descriptor, or -errno; no -EINTR; whether
+ * a socket is O_NONBLOCK makes no difference, and that flag is never changed; descriptors are
  * O_CLOEXEC; no SIGPIPE; cancelation points; _until and its deadline. Calls of this kind that never
  * wait (getsockname, getsockopt, setsockopt) are used as they are.
  *
@@ -38,9 +38,10 @@ PINION_API int pinion_listen(struct pinion_io *io, int descriptor, int backlog);
 /* Waits for a connection. Returns its socket, the caller's to close: blocking, whatever the
  * listening one is. address (may be NULL, and length with it): who has connected, cut to *length,
  * which becomes its size. No connection is lost: where a request or the deadline comes first it
- * waits for the next accept. Errors as accept(2): -ECONNABORTED and those of the network (-ENETDOWN,
- * -EPROTO, …) are one connection's, so a server goes on; -EMFILE, -ENFILE: the connection waits
- * until a descriptor is free; -EINVAL: the socket does not listen, or was shut down meanwhile. */
+ * waits for the next accept. Errors as accept(2): -ECONNABORTED and those of the network
+ * (-ENETDOWN, -EPROTO, …) are one connection's, so a server goes on; -EMFILE, -ENFILE: the
+ * connection waits until a descriptor is free; -EINVAL: the socket does not listen, or was shut
+ * down meanwhile. */
 PINION_API int pinion_accept(struct pinion_io *io, int descriptor, struct sockaddr *address,
                              socklen_t *length);
 PINION_API int pinion_accept_until(struct pinion_io *io, int descriptor, struct sockaddr *address,
@@ -56,11 +57,11 @@ PINION_API int pinion_connect_until(struct pinion_io *io, int descriptor,
                                     const struct sockaddr *address, socklen_t length,
                                     int64_t deadline);
 
-/* Sends, and returns how many bytes: a datagram is sent whole or not at all (-EMSGSIZE). Of a stream
- * all of it, unless a request comes or the socket is O_NONBLOCK; with a deadline, as many bytes as
- * there is room for at once. MSG_NOSIGNAL is always set; with MSG_DONTWAIT in flags it does not
- * wait: -EAGAIN. -EPIPE: the connection is shut down; -ECONNRESET: the peer has reset it; …: as
- * send(2). */
+/* Sends, and returns how many bytes: a datagram is sent whole or not at all (-EMSGSIZE). Of a
+ * stream all of it, unless a request comes or the socket is O_NONBLOCK; with a deadline, as many
+ * bytes as there is room for at once. MSG_NOSIGNAL is always set; with MSG_DONTWAIT in flags it
+ * does not wait: -EAGAIN. -EPIPE: the connection is shut down; -ECONNRESET: the peer has reset it;
+ * …: as send(2). */
 PINION_API ssize_t pinion_send(struct pinion_io *io, int descriptor, const void *buffer,
                                size_t count, int flags);
 PINION_API ssize_t pinion_send_until(struct pinion_io *io, int descriptor, const void *buffer,
@@ -77,11 +78,11 @@ PINION_API ssize_t pinion_sendmsg_until(struct pinion_io *io, int descriptor,
                                         const struct msghdr *message, int flags,
                                         int64_t deadline);
 
-/* Receives up to count bytes, as soon as there are any. Returns how many; 0: the peer has ended the
- * stream, or sent an empty datagram. With MSG_DONTWAIT, MSG_OOB or MSG_ERRQUEUE in flags it does not
- * wait: -EAGAIN. address (may be NULL, and length with it): who sent it, cut to *length, which
- * becomes its size. -ECONNRESET, -ECONNREFUSED (a datagram sent before met nobody), -ENOTCONN, …: as
- * recv(2). */
+/* Receives up to count bytes, as soon as there are any. Returns how many; 0: the peer has ended
+ * the stream, or sent an empty datagram. With MSG_DONTWAIT, MSG_OOB or MSG_ERRQUEUE in flags it
+ * does not wait: -EAGAIN. address (may be NULL, and length with it): who sent it, cut to *length,
+ * which becomes its size. -ECONNRESET, -ECONNREFUSED (a datagram sent before met nobody),
+ * -ENOTCONN, …: as recv(2). */
 PINION_API ssize_t pinion_recv(struct pinion_io *io, int descriptor, void *buffer, size_t count,
                                int flags);
 PINION_API ssize_t pinion_recv_until(struct pinion_io *io, int descriptor, void *buffer,
@@ -106,9 +107,9 @@ PINION_API ssize_t pinion_send_all_until(struct pinion_io *io, int descriptor, c
                                          size_t count, int flags, int64_t deadline);
 
 /* Of a stream: receives until there are count bytes or it ends. Returns how many there are. Fewer
- * than count: it ended after that many, or a request or the deadline came, which the next call gives
- * (at the end it gives 0). An error of the connection (-ECONNRESET) is given at once, since the
- * kernel gives it once. -EINVAL: flags have MSG_PEEK. */
+ * than count: it ended after that many, or a request or the deadline came, which the next call
+ * gives (at the end it gives 0). An error of the connection (-ECONNRESET) is given at once, since
+ * the kernel gives it once. -EINVAL: flags have MSG_PEEK. */
 PINION_API ssize_t pinion_recv_all(struct pinion_io *io, int descriptor, void *buffer,
                                    size_t count, int flags);
 PINION_API ssize_t pinion_recv_all_until(struct pinion_io *io, int descriptor, void *buffer,
@@ -120,15 +121,15 @@ PINION_API int pinion_shutdown(struct pinion_io *io, int descriptor, int how);
 
 /* ---- names ---- */
 
-/* Looks up a host, a service or both (either may be NULL, not both) as getaddrinfo(3). *result: the
- * list, which the caller frees by freeaddrinfo(3). Addresses in digits are read at once. For names
- * libc asks, on a thread of the io's own, a reservation as a parallel task's, which lasts until the
- * answer is there: a request or the deadline abandons that; the thread ends when libc gives up,
- * frees what it was given, and the io's destroy waits for it. Where no thread can be had the lookup
- * runs in the calling one, which then waits for it in any case (as pinion_blocking).
- * Errors, with the detail: -ENOENT (no such name or service, or it has no such address), -EAGAIN (no
- * name server has answered; later it may), -ENOMEM, -EIO (it can't be asked), -EINVAL (what the
- * hints want is none), -ECANCELED, -ETIMEDOUT. */
+/* Looks up a host, a service or both (either may be NULL, not both) as getaddrinfo(3). *result:
+ * the list, which the caller frees by freeaddrinfo(3). Addresses in digits are read at once. For
+ * names libc asks, on a thread of the io's own, a reservation as a parallel task's, which lasts
+ * until the answer is there: a request or the deadline abandons that; the thread ends when libc
+ * gives up, frees what it was given, and the io's destroy waits for it. Where no thread can be had
+ * the lookup runs in the calling one, which then waits for it in any case (as pinion_blocking).
+ * Errors, with the detail: -ENOENT (no such name or service, or it has no such address), -EAGAIN
+ * (no name server has answered; later it may), -ENOMEM, -EIO (it can't be asked), -EINVAL (what
+ * the hints want is none), -ECANCELED, -ETIMEDOUT. */
 PINION_API int pinion_getaddrinfo(struct pinion_io *io, const char *host, const char *service,
                                   const struct addrinfo *hints, struct addrinfo **result);
 PINION_API int pinion_getaddrinfo_until(struct pinion_io *io, const char *host,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Every call that waits for a descriptor, in one shape: tables of them, for the tests of what is the
- * same for all (suite_descriptor.c).
+ * Every call that waits for a descriptor, in one shape: tables of them, for the tests of what is
+ * the same for all (suite_descriptor.c).
  */
 #ifndef SUITE_DESCRIPTOR_H
 #define SUITE_DESCRIPTOR_H
