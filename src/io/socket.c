@@ -13,9 +13,9 @@
 #include "futex.h"
 
 /* Calls that wait for nobody else. */
-static int perform(struct pinion_io *io, const struct pn_system_call *call)
+static int perform(struct pinion_io *io, long number, long a0, long a1, long a2, long a3)
 {
-    const struct pn_operation operation = {.call = *call};
+    const struct pn_operation operation = pn_operation(number, a0, a1, a2, a3, 0, 0);
     return (int)pn_perform(io, &operation, PN_CANCELABLE(PINION_FOREVER));
 }
 
@@ -23,14 +23,14 @@ static int perform(struct pinion_io *io, const struct pn_system_call *call)
 
 int pinion_socket(struct pinion_io *io, int family, int type, int protocol)
 {
-    return perform(io, PN_SYSTEM_CALL(SYS_socket, family, type | SOCK_CLOEXEC, protocol));
+    return perform(io, SYS_socket, family, type | SOCK_CLOEXEC, protocol, 0);
 }
 
 int pinion_socketpair(struct pinion_io *io, int family, int type, int protocol, int ends[2])
 {
     int made[2]; /* the kernel writes them before it knows that it can */
-    const int error = perform(io, PN_SYSTEM_CALL(SYS_socketpair, family, type | SOCK_CLOEXEC,
-                                                 protocol, PN_ADDRESS(made)));
+    const int error = perform(io, SYS_socketpair, family, type | SOCK_CLOEXEC, protocol,
+                              PN_ADDRESS(made));
     for (int i = 0; i < 2 && !error; i++)
         ends[i] = made[i];
     return error;
@@ -39,17 +39,17 @@ int pinion_socketpair(struct pinion_io *io, int family, int type, int protocol, 
 int pinion_bind(struct pinion_io *io, int descriptor, const struct sockaddr *address,
                 socklen_t length)
 {
-    return perform(io, PN_SYSTEM_CALL(SYS_bind, descriptor, PN_ADDRESS(address), length));
+    return perform(io, SYS_bind, descriptor, PN_ADDRESS(address), length, 0);
 }
 
 int pinion_listen(struct pinion_io *io, int descriptor, int backlog)
 {
-    return perform(io, PN_SYSTEM_CALL(SYS_listen, descriptor, backlog));
+    return perform(io, SYS_listen, descriptor, backlog, 0, 0);
 }
 
 int pinion_shutdown(struct pinion_io *io, int descriptor, int how)
 {
-    return perform(io, PN_SYSTEM_CALL(SYS_shutdown, descriptor, how));
+    return perform(io, SYS_shutdown, descriptor, how, 0, 0);
 }
 
 /* ---- connected ---- */
@@ -58,9 +58,10 @@ int pinion_shutdown(struct pinion_io *io, int descriptor, int how)
 int pinion_accept_until(struct pinion_io *io, int descriptor, struct sockaddr *address,
                         socklen_t *length, int64_t deadline)
 {
-    const struct pn_operation operation = {
-        .call = {SYS_accept4, {descriptor, PN_ADDRESS(address), PN_ADDRESS(length), SOCK_CLOEXEC}},
-        .waits = {{.fd = descriptor, .events = POLLIN}}};
+    struct pn_operation operation =
+        pn_operation(SYS_accept4, descriptor, PN_ADDRESS(address), PN_ADDRESS(length),
+                     SOCK_CLOEXEC, 0, 0);
+    operation.readable = descriptor;
     return (int)pn_perform(io, &operation, PN_CANCELABLE(deadline));
 }
 
@@ -92,9 +93,9 @@ int pinion_connect_until(struct pinion_io *io, int descriptor, const struct sock
 {
     const bool is_unix =
         address && length >= sizeof address->sa_family && address->sa_family == AF_UNIX;
-    const struct pn_operation operation = {
-        .call = {SYS_connect, {descriptor, PN_ADDRESS(address), length}},
-        .waits = {{.fd = descriptor, .events = is_unix ? POLLOUT : 0}}};
+    struct pn_operation operation =
+        pn_operation(SYS_connect, descriptor, PN_ADDRESS(address), length, 0, 0, 0);
+    operation.writable = is_unix ? descriptor : -1;
     const int result = (int)pn_perform(io, &operation, PN_CANCELABLE(deadline));
     if (result == -EINPROGRESS || result == -EALREADY)
         return connected(io, descriptor, deadline);
@@ -116,15 +117,16 @@ static bool is_kernel_to_wait(int flags, int64_t deadline)
     return deadline == PINION_FOREVER || (flags & MSG_WAITALL);
 }
 
-/* What waits for events; flags are argument `at` of the call. */
+/* Waits until the socket is what waits_for names, a field of the operation; flags are argument `at`
+ * of the call. */
 static ssize_t transfer(struct pinion_io *io, struct pn_operation *operation, int at, int flags,
-                        short events, int64_t deadline)
+                        int *waits_for, int64_t deadline)
 {
-    const int never_wait = MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE;
-    const bool waits = events == POLLOUT ? !(flags & MSG_DONTWAIT) : !(flags & never_wait);
+    const int never = waits_for == &operation->writable ? MSG_DONTWAIT
+                                                        : MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE;
+    const bool waits = !(flags & never);
     if (waits)
-        operation->waits[0] =
-            (struct pollfd){.fd = (int)operation->call.arguments[0], .events = events};
+        *waits_for = (int)operation->call.arguments[0];
     if (waits && !is_kernel_to_wait(flags, deadline))
         flags |= MSG_DONTWAIT;
     operation->never_waits = !waits || (flags & MSG_DONTWAIT);
@@ -136,10 +138,9 @@ ssize_t pinion_sendto_until(struct pinion_io *io, int descriptor, const void *bu
                             int flags, const struct sockaddr *address, socklen_t length,
                             int64_t deadline)
 {
-    struct pn_operation operation = {
-        .call = {SYS_sendto, {descriptor, PN_ADDRESS(buffer), (long)count, 0, PN_ADDRESS(address),
-                              length}}};
-    return transfer(io, &operation, 3, flags | MSG_NOSIGNAL, POLLOUT, deadline);
+    struct pn_operation operation = pn_operation(SYS_sendto, descriptor, PN_ADDRESS(buffer),
+                                                 (long)count, 0, PN_ADDRESS(address), length);
+    return transfer(io, &operation, 3, flags | MSG_NOSIGNAL, &operation.writable, deadline);
 }
 
 ssize_t pinion_sendto(struct pinion_io *io, int descriptor, const void *buffer, size_t count,
@@ -164,8 +165,9 @@ ssize_t pinion_send(struct pinion_io *io, int descriptor, const void *buffer, si
 ssize_t pinion_sendmsg_until(struct pinion_io *io, int descriptor, const struct msghdr *message,
                              int flags, int64_t deadline)
 {
-    struct pn_operation operation = {.call = {SYS_sendmsg, {descriptor, PN_ADDRESS(message)}}};
-    return transfer(io, &operation, 2, flags | MSG_NOSIGNAL, POLLOUT, deadline);
+    struct pn_operation operation =
+        pn_operation(SYS_sendmsg, descriptor, PN_ADDRESS(message), 0, 0, 0, 0);
+    return transfer(io, &operation, 2, flags | MSG_NOSIGNAL, &operation.writable, deadline);
 }
 
 ssize_t pinion_sendmsg(struct pinion_io *io, int descriptor, const struct msghdr *message,
@@ -178,10 +180,10 @@ ssize_t pinion_recvfrom_until(struct pinion_io *io, int descriptor, void *buffer
                               int flags, struct sockaddr *address, socklen_t *length,
                               int64_t deadline)
 {
-    struct pn_operation operation = {
-        .call = {SYS_recvfrom, {descriptor, PN_ADDRESS(buffer), (long)count, 0,
-                                PN_ADDRESS(address), PN_ADDRESS(length)}}};
-    return transfer(io, &operation, 3, flags, POLLIN, deadline);
+    struct pn_operation operation =
+        pn_operation(SYS_recvfrom, descriptor, PN_ADDRESS(buffer), (long)count, 0,
+                     PN_ADDRESS(address), PN_ADDRESS(length));
+    return transfer(io, &operation, 3, flags, &operation.readable, deadline);
 }
 
 ssize_t pinion_recvfrom(struct pinion_io *io, int descriptor, void *buffer, size_t count,
@@ -206,8 +208,9 @@ ssize_t pinion_recv(struct pinion_io *io, int descriptor, void *buffer, size_t c
 ssize_t pinion_recvmsg_until(struct pinion_io *io, int descriptor, struct msghdr *message,
                              int flags, int64_t deadline)
 {
-    struct pn_operation operation = {.call = {SYS_recvmsg, {descriptor, PN_ADDRESS(message)}}};
-    return transfer(io, &operation, 2, flags | MSG_CMSG_CLOEXEC, POLLIN, deadline);
+    struct pn_operation operation =
+        pn_operation(SYS_recvmsg, descriptor, PN_ADDRESS(message), 0, 0, 0, 0);
+    return transfer(io, &operation, 2, flags | MSG_CMSG_CLOEXEC, &operation.readable, deadline);
 }
 
 ssize_t pinion_recvmsg(struct pinion_io *io, int descriptor, struct msghdr *message, int flags)
