@@ -11,6 +11,7 @@
 #include <pinion/file.h>
 #include <pinion/group.h>
 #include <pinion/io.h>
+#include <pinion/net.h>
 #include <pinion/plan.h>
 #include <pinion/pool.h>
 #include <pinion/queue.h>

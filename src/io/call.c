@@ -135,11 +135,11 @@ static long call_again(const struct pn_operation *operation,
 {
     for (unsigned times = 0;; times++) {
         const long result = call_by_deadline(operation, how);
-        if (result != -EAGAIN && result != PN_LATE)
+        if (result == PN_LATE)
+            return -ETIMEDOUT;
+        if (result != -EAGAIN || !can_await(operation))
             return result;
-        if (!can_await(operation))
-            return result == PN_LATE ? -ETIMEDOUT : result;
-        const int error = result == PN_LATE ? 0 : pause_in_vain(times, how);
+        const int error = pause_in_vain(times, how);
         if (error)
             return error;
     }

@@ -4,7 +4,7 @@
  * is canceled wherever it is. None hangs, each is told once, and in the end nothing is lost: items,
  * bytes, permits and tokens add up, every lock is free, and no descriptor is left open.
  */
-#include "suite.h"
+#include "storm_net.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -42,6 +42,7 @@ struct storm {
     int pipes[PIPES][2];
     _Atomic long written[PIPES], read[PIPES], written_sum[PIPES], read_sum[PIPES];
     char directory[32], fifo[48], file[48];
+    struct storm_net net;
     _Atomic long told;
 };
 
@@ -298,6 +299,12 @@ static int with_file_lock(struct walk *walk)
     return error;
 }
 
+static int on_the_net(struct walk *walk)
+{
+    storm_net_wait *const wait = storm_net_waits[random_of(walk) % STORM_NET_WAITS];
+    return but_not_late(wait(walk->io, &walk->storm->net, random_of(walk), deadline_of(walk)));
+}
+
 /* ---- tasks of its own ---- */
 
 static int wait_for_cancel(struct walk *walk)
@@ -358,10 +365,11 @@ static int at_group(struct walk *walk)
 /* ---- the walk ---- */
 
 static int (*const waits[])(struct walk *walk) = {
-    fall_asleep, in_mutex,     in_mutex,  in_read_lock, in_write_lock, with_permit,
-    at_event,    at_condition, at_futex,  put_items,    put_items,     get_items,
-    get_items,   at_await,     at_select, at_group,    write_pipe,    write_pipe,
-    read_pipe,   read_pipe,    open_fifo, poll_pipes,  with_file_lock};
+    fall_asleep, in_mutex,     in_mutex,   in_read_lock,   in_write_lock, with_permit,
+    at_event,    at_condition, at_futex,   put_items,      put_items,     get_items,
+    get_items,   at_await,     at_select,  at_group,       write_pipe,    write_pipe,
+    read_pipe,   read_pipe,    open_fifo,  poll_pipes,     with_file_lock, on_the_net,
+    on_the_net,  on_the_net,   on_the_net, on_the_net,     on_the_net};
 
 PINION_TASK(void, wander, (struct pinion_io *, io), (struct storm *, storm), (uint32_t, seed))
 {
@@ -508,6 +516,7 @@ static void a_storm_of_cancels_hangs_nobody_and_loses_nothing(struct suite *suit
     storm.suite = suite;
     const int descriptors = descriptor_count();
     make_files(&storm);
+    storm_net_init(&storm.net);
     storm.cancels = SUITE_ROUNDS(CANCELS / 2);
     storm.semaphore = (struct pinion_semaphore)PINION_SEMAPHORE_INIT(2);
     pinion_queue_init(&storm.queues[0], NULL, sizeof(uint32_t), 0);
@@ -520,7 +529,10 @@ static void a_storm_of_cancels_hangs_nobody_and_loses_nothing(struct suite *suit
     expect_all_free(suite, &storm);
     expect_all_items(suite, &storm);
     expect_all_bytes(suite, &storm);
+    storm_net_expect_all(suite->io, &storm.net);
     remove_files(&storm);
+    storm_net_fini(&storm.net);
+    suite_destroy(suite); /* waits for lookups that were abandoned */
     assert_int_equal(descriptor_count(), descriptors);
 }
 
