@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Batches in the thread that asks for what has ended. All that wait are polled at once; what poll
- * says is ready stands in line, and is done when its turn comes, which is when it is taken: so
- * nothing is done that nobody was told of, and what has not been taken can be canceled.
+ * Batches in the thread that asks for what has ended. Each operation is tried once, since only the
+ * call itself tells some errors; all that wait then are polled at once. What poll says is ready
+ * stands in line, and is done when its turn comes, which is when it is taken: so nothing is done
+ * that nobody was told of, and what has not been taken can be canceled.
  *
  * Operations that have not ended are in one list, in the order in which they were submitted, which
  * is that in which they are served. The line is a second list: of those in the first that are to be
- * tried, and of those that have ended otherwise. Poll is asked again when it is empty, so nobody is
- * passed over for longer than one round.
+ * tried, and of those that were canceled. Poll is asked again when it is empty, so nobody is passed
+ * over for longer than one round.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -80,41 +81,54 @@ static uint32_t place_of(struct polled *polled, int descriptor)
     return (uint32_t)polled->count - 1;
 }
 
-/* Where an operation is not polled. */
+/* place of an operation that is not polled: left alone; or to be tried in any case. */
 #define NOWHERE UINT32_MAX
+#define AT_ONCE (UINT32_MAX - 1)
 
-/* Lines up those that need no poll, gives the others a place. Those that sleep or pause are left
- * alone. Returns when the first of these is to be looked at again. */
-static int64_t collect(struct pinion_batch *batch, struct polled *polled)
+/* Says of each what is to be done, and gives those that are to be polled a place. Those that sleep
+ * or pause are left alone: *wake is when the first of these is to be looked at again. True: some
+ * are to be tried whatever poll says. */
+static bool collect(struct pinion_batch *batch, struct polled *polled, int64_t *wake)
 {
     const int64_t now = pn_now();
-    int64_t wake = INT64_MAX;
+    bool has_some = false;
+    *wake = INT64_MAX;
     for (struct pinion_operation *one = batch->first; one; one = one->next) {
         short events;
         one->place = NOWHERE;
         if (one->time > now) {
-            wake = one->time < wake ? one->time : wake;
-        } else if (polled->list && pn_operation_awaits(one, &events)) {
+            *wake = one->time < *wake ? one->time : *wake;
+        } else if (one->state == PN_OPERATION_FRESH || !pn_operation_awaits(one, &events)) {
+            one->place = AT_ONCE;
+            has_some = true;
+        } else if (polled->list) {
             one->place = place_of(polled, one->descriptor);
             polled->list[one->place].events |= events;
         } else {
-            line_up(batch, one);
+            one->place = 0;
+            has_some = true;
         }
     }
-    return wake;
+    return has_some;
 }
 
-/* Lines up those that poll has found ready. With an error of poll's it has found nothing out, and
- * each is tried by itself. */
-static void line_up_polled(struct pinion_batch *batch, const struct polled *polled, int outcome)
+static bool is_ready(const struct polled *polled, const struct pinion_operation *operation)
 {
+    short events;
+    if (operation->place == AT_ONCE)
+        return true;
+    (void)pn_operation_awaits(operation, &events);
+    return polled->list[operation->place].revents & (events | POLLERR | POLLHUP | POLLNVAL);
+}
+
+/* Lines up those that are to be tried. Where poll could not be asked, all that wait for it. */
+static void line_up_ready(struct pinion_batch *batch, const struct polled *polled, int outcome)
+{
+    const bool is_known = polled->list && outcome >= 0;
     for (struct pinion_operation *one = batch->first; one; one = one->next) {
-        short events;
         if (one->place == NOWHERE)
             continue;
-        const short revents = polled->list[one->place].revents;
-        (void)pn_operation_awaits(one, &events);
-        if (outcome < 0 || (revents & (events | POLLERR | POLLHUP | POLLNVAL)))
+        if (!is_known || is_ready(polled, one))
             line_up(batch, one);
         else
             one->tries = 0; /* it is not one that poll always calls ready */
@@ -124,16 +138,16 @@ static void line_up_polled(struct pinion_batch *batch, const struct polled *poll
 static int poll_all(struct pinion_io *io, struct pinion_batch *batch, struct polled *polled,
                     int64_t deadline)
 {
-    const int64_t wake = collect(batch, polled);
-    const bool has_some = batch->ready_first != NULL;
+    int64_t wake;
+    const bool has_some = collect(batch, polled, &wake);
     const struct pn_how how = {.deadline = has_some ? 0 : wake < deadline ? wake : deadline,
                                .is_cancelable = !has_some};
-    if (has_some && polled->count == 0)
-        return 0;
-    const int outcome = pn_poll(io, polled->list, polled->count, &how);
+    int outcome = 0;
+    if (!has_some || polled->count > 0)
+        outcome = pn_poll(io, polled->list, polled->count, &how);
     if (outcome == -ECANCELED)
         return outcome;
-    line_up_polled(batch, polled, outcome);
+    line_up_ready(batch, polled, outcome);
     return outcome == 0 && !has_some && deadline < wake ? -ETIMEDOUT : 0;
 }
 
@@ -180,7 +194,7 @@ static int find_ready(struct pinion_io *io, struct pinion_batch *batch, int64_t 
  * if nobody else had anything from what poll said. */
 static void put_back(struct pinion_batch *batch, struct pinion_operation *operation, bool is_late)
 {
-    const bool is_in_vain = is_late || !batch->has_moved;
+    const bool is_in_vain = is_late || (operation->place != AT_ONCE && !batch->has_moved);
     const int64_t pause = is_in_vain ? pn_pause_in_vain(operation->tries) : 0;
     operation->state = PN_OPERATION_WAITS;
     operation->time = pause ? pn_now() + pause : 0;
@@ -212,7 +226,6 @@ int pinion_batch_submit(struct pinion_io *io, struct pinion_batch *batch,
         if (operations[i].state != PN_OPERATION_IDLE)
             return -EBUSY;
     for (size_t i = 0; i < count; i++) {
-        operations[i].state = PN_OPERATION_WAITS;
         operations[i].result = -EINPROGRESS;
         pn_operation_begin(&operations[i]);
         append(batch, &operations[i]);
@@ -252,7 +265,7 @@ void pinion_batch_request_cancel(struct pinion_io *io, struct pinion_batch *batc
         return;
     unlink_one(batch, operation);
     operation->result = -ECANCELED;
-    if (operation->state == PN_OPERATION_WAITS)
+    if (operation->state != PN_OPERATION_READY)
         line_up(batch, operation);
 }
 

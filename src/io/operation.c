@@ -141,6 +141,7 @@ void pinion_prepare_sleep_until(struct pinion_operation *operation, int64_t dead
 
 void pn_operation_begin(struct pinion_operation *operation)
 {
+    operation->state = operation->kind == POLL ? PN_OPERATION_WAITS : PN_OPERATION_FRESH;
     operation->step = 0;
     operation->tries = 0;
     operation->time = operation->kind == SLEEP ? pn_deadline_after(operation->offset)
@@ -312,12 +313,22 @@ static long message(struct pinion_io *io, const struct pinion_operation *operati
     return perform(io, &call);
 }
 
+/* Of a socket that does not listen poll may say nothing, ever. */
 static long accept_one(struct pinion_io *io, const struct pinion_operation *operation)
 {
+    int listens = 0;
+    socklen_t size = sizeof listens;
     const struct pn_operation call =
         call_of(SYS_accept4, operation->descriptor, PN_ADDRESS(operation->address),
                 PN_ADDRESS(operation->length), SOCK_CLOEXEC, 0, 0);
-    return look_and_perform(io, operation, &call);
+    const struct pn_operation question =
+        call_of(SYS_getsockopt, operation->descriptor, SOL_SOCKET, SO_ACCEPTCONN,
+                PN_ADDRESS(&listens), PN_ADDRESS(&size), 0);
+    const long result = look_and_perform(io, operation, &call);
+    if (result != -EAGAIN)
+        return result;
+    const long error = perform(io, &question);
+    return error ? error : listens ? -EAGAIN : -EINVAL;
 }
 
 static bool is_unix(const struct pinion_operation *operation)

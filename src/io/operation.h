@@ -10,10 +10,11 @@
 
 #include <pinion/batch.h>
 
-/* state. READY: it is to be tried, or has ended, and is in line to be taken. */
-enum { PN_OPERATION_IDLE, PN_OPERATION_WAITS, PN_OPERATION_READY };
+/* state. FRESH: it has not been tried yet, and is to be. READY: it is in line, to be tried or, if it
+ * has ended, to be taken. */
+enum { PN_OPERATION_IDLE, PN_OPERATION_FRESH, PN_OPERATION_WAITS, PN_OPERATION_READY };
 
-/* Before it is tried the first time. */
+/* It was submitted. */
 void pn_operation_begin(struct pinion_operation *operation);
 
 /* Whether it waits for a descriptor, and for which events; else it can be tried at once. */
