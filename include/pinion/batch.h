@@ -12,8 +12,8 @@
  *         use(done->result);
  *
  * Operations are the caller's memory, of any number. From submit until it is taken an operation,
- * and what it points to, must stay where it is. It is taken when pinion_batch_next gives it, and may
- * then be submitted again, prepared anew or as it is.
+ * and what it points to, must stay where it is. It is taken when pinion_batch_next gives it, and
+ * may then be submitted again, prepared anew or as it is.
  *
  * What an operation does is what the call of that name does (file.h, net.h, clock.h): it waits
  * whether or not its descriptor is O_NONBLOCK, which is never changed, and raises no SIGPIPE;
@@ -106,8 +106,8 @@ PINION_API void pinion_prepare_send(struct pinion_operation *operation, int desc
 PINION_API void pinion_prepare_sendmsg(struct pinion_operation *operation, int descriptor,
                                        const struct msghdr *message, int flags);
 
-/* result: the connection's descriptor, blocking, the caller's to close. It is never dropped: look at
- * the result of one that you canceled, too. address (may be NULL, and length with it) as in
+/* result: the connection's descriptor, blocking, the caller's to close. It is never dropped: look
+ * at the result of one that you canceled, too. address (may be NULL, and length with it) as in
  * accept(2). */
 PINION_API void pinion_prepare_accept(struct pinion_operation *operation, int descriptor,
                                       struct sockaddr *address, socklen_t *length);

@@ -184,12 +184,6 @@ bool pn_operation_awaits(const struct pinion_operation *operation, short *events
 
 /* ---- doing it ---- */
 
-static struct pn_operation call_of(long number, long a0, long a1, long a2, long a3, long a4,
-                                   long a5)
-{
-    return (struct pn_operation){.call = {number, {a0, a1, a2, a3, a4, a5}}};
-}
-
 /* A call that does not wait by itself, or for no more than a disk. */
 static long perform(struct pinion_io *io, const struct pn_operation *operation)
 {
@@ -236,7 +230,7 @@ static uint16_t way_of(struct pinion_io *io, const struct pinion_operation *oper
 {
     struct stat status;
     const struct pn_operation fstat =
-        call_of(SYS_fstat, operation->descriptor, PN_ADDRESS(&status), 0, 0, 0, 0);
+        pn_operation(SYS_fstat, operation->descriptor, PN_ADDRESS(&status), 0, 0, 0, 0);
     if (events_of(operation) == 0 || perform(io, &fstat))
         return PLAINLY;
     if (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode) || S_ISDIR(status.st_mode))
@@ -250,8 +244,8 @@ static long transfer_as_message(struct pinion_io *io, int descriptor, const stru
     const struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts,
                                    .msg_iovlen = (size_t)part_count};
     const struct pn_operation call =
-        call_of(is_write ? SYS_sendmsg : SYS_recvmsg, descriptor, PN_ADDRESS(&message),
-                is_write ? MSG_DONTWAIT | MSG_NOSIGNAL : MSG_DONTWAIT, 0, 0, 0);
+        pn_operation(is_write ? SYS_sendmsg : SYS_recvmsg, descriptor, PN_ADDRESS(&message),
+                     is_write ? MSG_DONTWAIT | MSG_NOSIGNAL : MSG_DONTWAIT, 0, 0, 0);
     return perform(io, &call);
 }
 
@@ -259,9 +253,10 @@ static long transfer_parts(struct pinion_io *io, struct pinion_operation *operat
                            const struct iovec *parts, int part_count)
 {
     const bool is_write = events_of(operation) == POLLOUT;
-    struct pn_operation call =
-        call_of(is_write ? SYS_pwritev2 : SYS_preadv2, operation->descriptor, PN_ADDRESS(parts),
-                part_count, has_offset(operation) ? operation->offset : -1, 0, 0);
+    const long offset = has_offset(operation) ? operation->offset : -1;
+    struct pn_operation call = pn_operation(is_write ? SYS_pwritev2 : SYS_preadv2,
+                                            operation->descriptor, PN_ADDRESS(parts), part_count,
+                                            offset, 0, 0);
     if (is_write)
         call.sigpipe_below = pn_bytes_of(parts, part_count);
     if (operation->step == UNKNOWN)
@@ -296,7 +291,7 @@ static long transfer(struct pinion_io *io, struct pinion_operation *operation)
 
 static long sync_file(struct pinion_io *io, const struct pinion_operation *operation)
 {
-    const struct pn_operation call = call_of(SYS_fsync, operation->descriptor, 0, 0, 0, 0, 0);
+    const struct pn_operation call = pn_operation(SYS_fsync, operation->descriptor, 0, 0, 0, 0, 0);
     return perform(io, &call);
 }
 
@@ -306,10 +301,11 @@ static long message(struct pinion_io *io, const struct pinion_operation *operati
     const bool is_plain = operation->kind == SEND || operation->kind == RECV;
     const int flags = operation->flags | MSG_DONTWAIT | (is_send ? MSG_NOSIGNAL : MSG_CMSG_CLOEXEC);
     const struct pn_operation call =
-        is_plain ? call_of(is_send ? SYS_sendto : SYS_recvfrom, operation->descriptor,
-                           PN_ADDRESS(operation->address), (long)operation->count, flags, 0, 0)
-                 : call_of(is_send ? SYS_sendmsg : SYS_recvmsg, operation->descriptor,
-                           PN_ADDRESS(operation->address), flags, 0, 0, 0);
+        is_plain ? pn_operation(is_send ? SYS_sendto : SYS_recvfrom, operation->descriptor,
+                                PN_ADDRESS(operation->address), (long)operation->count, flags, 0,
+                                0)
+                 : pn_operation(is_send ? SYS_sendmsg : SYS_recvmsg, operation->descriptor,
+                                PN_ADDRESS(operation->address), flags, 0, 0, 0);
     return perform(io, &call);
 }
 
@@ -319,11 +315,11 @@ static long accept_one(struct pinion_io *io, const struct pinion_operation *oper
     int listens = 0;
     socklen_t size = sizeof listens;
     const struct pn_operation call =
-        call_of(SYS_accept4, operation->descriptor, PN_ADDRESS(operation->address),
-                PN_ADDRESS(operation->length), SOCK_CLOEXEC, 0, 0);
+        pn_operation(SYS_accept4, operation->descriptor, PN_ADDRESS(operation->address),
+                     PN_ADDRESS(operation->length), SOCK_CLOEXEC, 0, 0);
     const struct pn_operation question =
-        call_of(SYS_getsockopt, operation->descriptor, SOL_SOCKET, SO_ACCEPTCONN,
-                PN_ADDRESS(&listens), PN_ADDRESS(&size), 0);
+        pn_operation(SYS_getsockopt, operation->descriptor, SOL_SOCKET, SO_ACCEPTCONN,
+                     PN_ADDRESS(&listens), PN_ADDRESS(&size), 0);
     const long result = look_and_perform(io, operation, &call);
     if (result != -EAGAIN)
         return result;
@@ -345,11 +341,11 @@ static long connect_one(struct pinion_io *io, struct pinion_operation *operation
     int error = 0;
     socklen_t size = sizeof error;
     const struct pn_operation failure =
-        call_of(SYS_getsockopt, operation->descriptor, SOL_SOCKET, SO_ERROR, PN_ADDRESS(&error),
-                PN_ADDRESS(&size), 0);
+        pn_operation(SYS_getsockopt, operation->descriptor, SOL_SOCKET, SO_ERROR,
+                     PN_ADDRESS(&error), PN_ADDRESS(&size), 0);
     const struct pn_operation call =
-        call_of(SYS_connect, operation->descriptor, PN_ADDRESS(operation->address),
-                (long)operation->count, 0, 0, 0);
+        pn_operation(SYS_connect, operation->descriptor, PN_ADDRESS(operation->address),
+                     (long)operation->count, 0, 0, 0);
     const bool was_begun = operation->step == BEGUN;
     if (was_begun && perform(io, &failure) == 0 && error)
         return -error;

@@ -10,8 +10,8 @@
 
 #include <pinion/batch.h>
 
-/* state. FRESH: it has not been tried yet, and is to be. READY: it is in line, to be tried or, if it
- * has ended, to be taken. */
+/* state. FRESH: it has not been tried yet, and is to be. READY: it is in line, to be tried or, if
+ * it has ended, to be taken. */
 enum { PN_OPERATION_IDLE, PN_OPERATION_FRESH, PN_OPERATION_WAITS, PN_OPERATION_READY };
 
 /* It was submitted. */

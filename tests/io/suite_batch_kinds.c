@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The suite's part on batches: what each kind of operation gives, where it need not wait or can't be
- * done.
+ * The suite's part on batches: what each kind of operation gives, where it need not wait or can't
+ * be done.
  */
 #include "suite.h"
 
