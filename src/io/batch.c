@@ -160,7 +160,9 @@ static __attribute__((noinline)) int poll_many(struct pinion_io *io, struct pini
     size_t slot_count = 2 * FEW;
     while (slot_count < 2 * batch->count)
         slot_count *= 2;
+    const int saved = errno;
     void *memory = malloc(slot_count * sizeof *polled.slots + batch->count * sizeof *polled.list);
+    errno = saved;
     if (memory) {
         polled.slots = memset(memory, 0, slot_count * sizeof *polled.slots);
         polled.slot_mask = (uint32_t)slot_count - 1;
