@@ -6,6 +6,7 @@
 #define PINION_H
 
 #include <pinion/arena.h>
+#include <pinion/batch.h>
 #include <pinion/clock.h>
 #include <pinion/error.h>
 #include <pinion/file.h>

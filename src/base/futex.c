@@ -41,3 +41,11 @@ int64_t pn_now(void)
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
+
+int64_t pn_deadline_after(int64_t duration)
+{
+    if (duration <= 0)
+        return 0;
+    const int64_t now = pn_now();
+    return duration < INT64_MAX - now ? now + duration : INT64_MAX;
+}

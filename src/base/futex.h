@@ -19,4 +19,8 @@ void pn_futex_wake(const _Atomic uint32_t *address, int count);
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t pn_now(void);
 
+/* The deadline that comes after a duration: one that has passed for 0 and less; INT64_MAX for one
+ * that is too far. */
+int64_t pn_deadline_after(int64_t duration);
+
 #endif

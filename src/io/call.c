@@ -76,14 +76,17 @@ static int await_all(const struct pn_operation *operation, const struct pn_how *
     return !error && out.fd >= 0 ? await_ready(&out, 1, how) : error;
 }
 
-/* What poll calls ready isn't always so (an eventfd that is nearly full, a peer's full queue): the
- * more often it was in vain the longer the pause, so that this does not spin. */
+int64_t pn_pause_in_vain(unsigned times)
+{
+    return times == 0 ? 0 : times < 8 ? VAIN_NS_MIN << times : VAIN_NS_MAX;
+}
+
+/* The more often in vain the longer, so that this does not spin. */
 static int pause_in_vain(unsigned times, const struct pn_how *how)
 {
     if (times == 0)
         return 0;
-    const int64_t ns = times < 8 ? VAIN_NS_MIN << times : VAIN_NS_MAX;
-    const int64_t end = pn_now() + ns;
+    const int64_t end = pn_now() + pn_pause_in_vain(times);
     const struct pn_how until = {.deadline = end < how->deadline ? end : how->deadline,
                                  .is_cancelable = how->is_cancelable};
     const int error = await_ready(NULL, 0, &until);

@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
 
 #include "interface.h"
 #include "interrupt.h"
@@ -84,5 +86,12 @@ long pn_perform_in_thread(struct pinion_io *io, const struct pn_operation *opera
  * pn_perform. */
 int pn_poll(struct pinion_io *io, struct pollfd *descriptors, nfds_t count,
             const struct pn_how *how);
+
+/* What poll calls ready isn't always so (an eventfd that is nearly full, a peer's full queue): so
+ * long, in ns, is the pause before the next try of a call that was tried in vain so many times. */
+int64_t pn_pause_in_vain(unsigned times);
+
+/* The sum of the parts, SIZE_MAX if it is more; 0 where the kernel will have none of them. */
+size_t pn_bytes_of(const struct iovec *parts, int part_count);
 
 #endif

@@ -19,15 +19,6 @@ int64_t pinion_now(struct pinion_io *io, clockid_t clock)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* The deadline that comes after a duration: one that has passed for 0 and less. */
-static int64_t deadline_after(int64_t duration)
-{
-    if (duration <= 0)
-        return 0;
-    const int64_t now = pn_now();
-    return duration < INT64_MAX - now ? now + duration : INT64_MAX;
-}
-
 /* The thread sleeps, also where the io never does: it was asked to. */
 static int sleep_until(int64_t deadline)
 {
@@ -54,7 +45,7 @@ static int sleep_until(int64_t deadline)
 int pinion_sleep(struct pinion_io *io, int64_t duration)
 {
     (void)io; /* who calls decides how to wait */
-    return sleep_until(deadline_after(duration));
+    return sleep_until(pn_deadline_after(duration));
 }
 
 int pinion_sleep_until(struct pinion_io *io, int64_t deadline)

@@ -79,8 +79,7 @@ ssize_t pinion_write(struct pinion_io *io, int descriptor, const void *buffer, s
     return pinion_write_until(io, descriptor, buffer, count, PINION_FOREVER);
 }
 
-/* Their sum, SIZE_MAX if it is more; 0 where there are none. */
-static size_t bytes_of(const struct iovec *parts, int part_count)
+size_t pn_bytes_of(const struct iovec *parts, int part_count)
 {
     size_t sum = 0;
     if (part_count > IOV_MAX) /* the kernel says no without reading them */
@@ -96,7 +95,7 @@ ssize_t pinion_writev_until(struct pinion_io *io, int descriptor, const struct i
     struct pn_operation operation = pn_operation(SYS_writev, descriptor, PN_ADDRESS(parts),
                                                  part_count, 0, 0, 0);
     operation.writable = descriptor;
-    operation.sigpipe_below = bytes_of(parts, part_count);
+    operation.sigpipe_below = pn_bytes_of(parts, part_count);
     return pn_perform(io, &operation, PN_CANCELABLE(deadline));
 }
 

@@ -35,7 +35,7 @@ static void block(void)
     assert_int_equal(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
 }
 
-static void send(int signal) { assert_int_equal(kill(getpid(), signal), 0); }
+static void send_signal(int signal) { assert_int_equal(kill(getpid(), signal), 0); }
 
 static bool is_pending(int signal)
 {
@@ -50,13 +50,13 @@ static void a_signal_that_is_pending_is_taken_at_once(struct suite *suite)
     const sigset_t both = set_of(SIGUSR1, SIGUSR2), first = set_of(SIGUSR1, 0);
     block();
     errno = 77;
-    send(SIGUSR2);
+    send_signal(SIGUSR2);
     assert_int_equal(pinion_signal_wait(suite->io, &first, 0), -ETIMEDOUT);
     assert_true(is_pending(SIGUSR2));
     assert_int_equal(pinion_signal_wait(suite->io, &both, 0), SIGUSR2);
     assert_false(is_pending(SIGUSR2));
-    send(SIGUSR1);
-    send(SIGUSR2);
+    send_signal(SIGUSR1);
+    send_signal(SIGUSR2);
     const int one = pinion_signal_wait(suite->io, &both, PINION_FOREVER);
     const int other = pinion_signal_wait(suite->io, &both, clock_ns() + INT64_C(3600000000000));
     assert_true(one != other && one + other == SIGUSR1 + SIGUSR2);
@@ -80,7 +80,7 @@ static void a_set_that_cannot_be_waited_for_is_refused(struct suite *suite)
     const sigset_t empty = set_of(0, 0), never[] = {set_of(SIGUSR1, SIGKILL),
                                                     set_of(SIGSTOP, SIGUSR1)};
     block();
-    send(SIGUSR1);
+    send_signal(SIGUSR1);
     assert_int_equal(pinion_signal_wait(suite->io, &empty, PINION_FOREVER), -EINVAL);
     assert_int_equal(pinion_signal_wait(suite->io, NULL, PINION_FOREVER), -EINVAL);
     for (int i = 0; i < 2; i++)
@@ -181,7 +181,7 @@ static void a_task_is_given_the_signal_that_comes_while_it_waits(struct suite *s
         struct wait_in_task_future future;
         start(suite, &waits, &future);
         let_wait(&waits, i);
-        send(SIGUSR1);
+        send_signal(SIGUSR1);
         wait_in_task_await(suite->io, &future);
         end(&waits, SIGUSR1);
     }
@@ -205,7 +205,7 @@ static void a_request_that_came_before_is_delivered_and_the_signal_stays(struct 
     struct waits waits = {0};
     struct wait_in_task_future future;
     start(suite, &waits, &future);
-    send(SIGUSR1);
+    send_signal(SIGUSR1);
     pinion_request_cancel(suite->io, &future.future);
     gate_open(&waits.gate);
     wait_in_task_await(suite->io, &future);
@@ -226,10 +226,10 @@ static void a_signal_is_not_lost_to_a_request_that_comes_at_the_same_time(struct
         gate_open(&waits.gate);
         suite_until(&waits.reached, i % 2);
         if (i % 4 < 2)
-            send(SIGUSR1);
+            send_signal(SIGUSR1);
         pinion_request_cancel(suite->io, &future.future);
         if (i % 4 >= 2)
-            send(SIGUSR1);
+            send_signal(SIGUSR1);
         wait_in_task_await(suite->io, &future);
         if (waits.result == -ECANCELED) {
             assert_int_equal(waits.check, 0);

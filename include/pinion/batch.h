@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Many operations on descriptors at once, from one thread: submitted as one, completed as they
+ * come, each cancelable, and waited for until one deadline.
+ *
+ *     struct pinion_operation operations[2], *done;
+ *     struct pinion_batch batch = PINION_BATCH_INIT;
+ *     pinion_prepare_recv(&operations[0], client, buffer, sizeof buffer, 0);
+ *     pinion_prepare_accept(&operations[1], listener, NULL, NULL);
+ *     pinion_batch_submit(io, &batch, operations, 2);
+ *     while (pinion_batch_next(io, &batch, &done) == 0)
+ *         use(done->result);
+ *
+ * Operations are the caller's memory, of any number. From submit until it is taken an operation,
+ * and what it points to, must stay where it is. It is taken when pinion_batch_next gives it, and
+ * may then be submitted again, prepared anew or as it is.
+ *
+ * What an operation does is what the call of that name does (file.h, net.h, clock.h): it waits
+ * whether or not its descriptor is O_NONBLOCK, which is never changed, and raises no SIGPIPE;
+ * descriptors that it makes are O_CLOEXEC. It moves what can be moved when its descriptor is ready,
+ * as a call on one that is O_NONBLOCK: so a write to a pipe or a socket may move a part, while a
+ * file is read and written as far as it goes. Where a disk makes a call wait, the others wait too.
+ * Cancel an operation before you close its descriptor.
+ *
+ * A batch is used by one thread at a time, and with one io until it is empty. Whether operations go
+ * on between the calls below is the io's affair: on a pool they do not.
+ */
+#ifndef PINION_BATCH_H
+#define PINION_BATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <pinion/api.h>
+#include <pinion/io.h>
+
+PINION_BEGIN
+
+/* user: the caller's own; no function here touches it. result: -EINPROGRESS while it is under way;
+ * then a count or 0, a descriptor, or revents, as its kind has it, or -errno: -ECANCELED if it was
+ * canceled before it had done anything. The rest is the library's. */
+struct pinion_operation {
+    void *user;
+    ssize_t result;
+
+    const void *address; /* what was prepared */
+    void *length;
+    size_t count;
+    int64_t offset;
+    int descriptor, flags;
+
+    uint32_t kind, state; /* and where it stands */
+    struct pinion_operation *next, *previous, *follower;
+    int64_t time;
+    uint32_t place;
+    uint16_t step, tries;
+    uint64_t reserved[8];
+};
+
+/* All zero is ready and empty, and there is nothing to destroy: but see pinion_batch_cancel. Fields
+ * are the library's. */
+struct pinion_batch {
+    struct pinion_operation *first, *last, *ready_first, *ready_last;
+    size_t count;
+    uint32_t has_moved;
+    uint64_t reserved[8];
+};
+#define PINION_BATCH_INIT {0, 0, 0, 0, 0, 0, {0, 0, 0, 0, 0, 0, 0, 0}}
+
+/* ---- preparing ---- */
+
+/* These say what an operation is to do; its former contents, but for user, are overwritten, so it
+ * must not be in a batch. They check nothing: errors are the result's. What they are given is
+ * borrowed until the operation is taken. */
+
+/* result: how many bytes; 0: end of file. At an offset: as pread(2), the descriptor's own stays. */
+PINION_API void pinion_prepare_read(struct pinion_operation *operation, int descriptor,
+                                    void *buffer, size_t count);
+PINION_API void pinion_prepare_readv(struct pinion_operation *operation, int descriptor,
+                                     const struct iovec *parts, int part_count);
+PINION_API void pinion_prepare_pread(struct pinion_operation *operation, int descriptor,
+                                     void *buffer, size_t count, off_t offset);
+
+/* result: how many bytes. */
+PINION_API void pinion_prepare_write(struct pinion_operation *operation, int descriptor,
+                                     const void *buffer, size_t count);
+PINION_API void pinion_prepare_writev(struct pinion_operation *operation, int descriptor,
+                                      const struct iovec *parts, int part_count);
+PINION_API void pinion_prepare_pwrite(struct pinion_operation *operation, int descriptor,
+                                      const void *buffer, size_t count, off_t offset);
+
+/* result: 0. */
+PINION_API void pinion_prepare_fsync(struct pinion_operation *operation, int descriptor);
+
+/* result: how many bytes. With MSG_DONTWAIT in flags it does not wait: -EAGAIN; MSG_WAITALL has no
+ * effect. */
+PINION_API void pinion_prepare_recv(struct pinion_operation *operation, int descriptor,
+                                    void *buffer, size_t count, int flags);
+PINION_API void pinion_prepare_recvmsg(struct pinion_operation *operation, int descriptor,
+                                       struct msghdr *message, int flags);
+PINION_API void pinion_prepare_send(struct pinion_operation *operation, int descriptor,
+                                    const void *buffer, size_t count, int flags);
+PINION_API void pinion_prepare_sendmsg(struct pinion_operation *operation, int descriptor,
+                                       const struct msghdr *message, int flags);
+
+/* result: the connection's descriptor, blocking, the caller's to close. It is never dropped: look
+ * at the result of one that you canceled, too. address (may be NULL, and length with it) as in
+ * accept(2). */
+PINION_API void pinion_prepare_accept(struct pinion_operation *operation, int descriptor,
+                                      struct sockaddr *address, socklen_t *length);
+
+/* result: 0. The kernel may go on connecting one that was canceled: close the socket, or connect
+ * it again. Where many connect at once give them sockets that are O_NONBLOCK: one that is not may
+ * hold up the others for a millisecond. */
+PINION_API void pinion_prepare_connect(struct pinion_operation *operation, int descriptor,
+                                       const struct sockaddr *address, socklen_t length);
+
+/* result: which of events are there, with POLLERR and POLLHUP if they are. */
+PINION_API void pinion_prepare_poll(struct pinion_operation *operation, int descriptor,
+                                    short events);
+
+/* result: 0, when duration ns have passed since it was submitted, or at deadline (ns of
+ * CLOCK_MONOTONIC); PINION_FOREVER: never. */
+PINION_API void pinion_prepare_sleep(struct pinion_operation *operation, int64_t duration);
+PINION_API void pinion_prepare_sleep_until(struct pinion_operation *operation, int64_t deadline);
+
+/* ---- the batch ---- */
+
+/* Begins count operations that were prepared, an array; does not wait. To a batch that has some
+ * already they are added. 0, or nothing was submitted: -EBUSY (one of them is in a batch, not taken
+ * yet), -ENOTSUP, -ECHILD (the io refuses). Not a cancelation point. */
+PINION_API int pinion_batch_submit(struct pinion_io *io, struct pinion_batch *batch,
+                                   struct pinion_operation *operations, size_t count);
+
+/* Waits until one of the operations has ended, and takes it: *operation. Each is taken once, those
+ * that are ready at the same time in the order in which they were submitted; one that is ready is
+ * never passed over by others for long. Errors, and then the batch is as it was, its operations go
+ * on, and it can be waited for again or canceled: -ECANCELED (a cancelation point), -ETIMEDOUT (the
+ * deadline, ns of CLOCK_MONOTONIC; one that has passed takes what has ended or is ready),
+ * -ENOENT (it is empty), -ENOTSUP, -ECHILD. */
+PINION_API int pinion_batch_next(struct pinion_io *io, struct pinion_batch *batch,
+                                 struct pinion_operation **operation);
+PINION_API int pinion_batch_next_until(struct pinion_io *io, struct pinion_batch *batch,
+                                       struct pinion_operation **operation, int64_t deadline);
+
+/* Requests that one operation of the batch be canceled. It ends with -ECANCELED, unless it has done
+ * something, and is taken as any other. One that has ended stays as it is. Does not wait, and is
+ * not a cancelation point. */
+PINION_API void pinion_batch_request_cancel(struct pinion_io *io, struct pinion_batch *batch,
+                                            struct pinion_operation *operation);
+
+/* Requests that all be canceled, and returns when they have ended: not a cancelation point. They
+ * can be taken then, without a wait; or batch and operations are left as they are: each has its
+ * result, an accept's perhaps a descriptor, and must be prepared before it is used again. A batch
+ * must be empty or canceled before the memory of its operations is used for anything else. */
+PINION_API void pinion_batch_cancel(struct pinion_io *io, struct pinion_batch *batch);
+
+PINION_END
+
+#endif
