@@ -273,6 +273,8 @@ SURVIVORS = {
     ('idle.c', 'is_asleep', 'pn_', '*'): BEHIND,
     ('idle.c', 'pn_idle_add', 'pn_cas_seq_cst(', '*'): ADDED,
     ('idle.c', 'pn_idle_add', 'while (', 'once'): ADDED,
+    ('idle.c', 'pn_idle_is_hungry', 'pn_load_seq_cst(', '*'):
+        'not reached: the models always ask for a worker, as who finds somebody hungry does',
     ('idle.c', 'take_bit', 'pn_', '*'): BEHIND,
     ('idle.c', 'find_sleeper', 'pn_load_seq_cst(&home->sleeping)', '*'): BEHIND,
     ('idle.c', 'find_sleeper', 'pn_load_seq_cst(&idle->nodes[i].sleeping)', '*'): BEHIND,
