@@ -71,7 +71,8 @@ PINION_API ssize_t pinion_readv_until(struct pinion_io *io, int descriptor,
 
 /* Writes up to count bytes: to a file all of them as long as there is room, to a pipe or socket
  * all, unless a request or the deadline ends it or the descriptor is O_NONBLOCK; then as many as
- * were moved. Returns how many. Errors as write(2): -EBADF, -EPIPE, -ENOSPC, -EFBIG, … */
+ * were moved. Returns how many. Errors as write(2): -EBADF, -EPIPE, -ENOSPC, -EFBIG (with SIGXFSZ,
+ * where the thread lets it through), … */
 PINION_API ssize_t pinion_write(struct pinion_io *io, int descriptor, const void *buffer,
                                 size_t count);
 PINION_API ssize_t pinion_write_until(struct pinion_io *io, int descriptor, const void *buffer,

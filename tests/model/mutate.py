@@ -64,6 +64,11 @@ LOOKED_UNCOUNTED = ('[&] { pn_fetch_sub_relaxed(&bucket->count, 1u); '
 # there once. What is replaced is an expression, by one of C++ in one line: all of the text, or what
 # it has in «».
 LOOKS = [
+    ('caller.c', 'pn_caller_settle', 'pn_lock(&lock)', '(void)0'),
+    ('caller.c', 'pn_caller_settle', 'pn_store_relaxed(&caller->stub.is_canceled, 0u)', '(void)0'),
+    ('caller.c', 'pn_caller_find', '(pn_load_relaxed(&task->cancel) & PN_CANCEL_ARMED)', 'true'),
+    ('caller.h', 'pn_caller_enter', '!(pn_load_relaxed(&task->cancel) & PN_CANCEL_ARMED)', 'true'),
+    ('caller.h', 'pn_caller_leave', 'pn_caller_is_asked(caller, task)', 'false'),
     ('deque.c', 'pn_deque_grow', 'pn_lock(&deque->lock)', '(void)0'),
     ('deque.c', 'pn_deque_publish', 'pn_lock(&deque->lock)', '(void)0'),
     ('deque.c', 'pn_deque_take_back', 'pn_lock(&deque->lock)', '(void)0'),
