@@ -39,6 +39,39 @@ static void a_write_that_a_deadline_ends_gives_what_it_moved(struct suite *suite
     }
 }
 
+/* A reader in a task, and a writer outside, each of which only a signal ends. */
+PINION_TASK(ssize_t, read_nothing, (struct pinion_io *, io), (int, fd))
+{
+    char byte;
+    return pinion_read(io, fd, &byte, 1);
+}
+
+static void be_ended_by_signals(struct pinion_io *io, void *unused)
+{
+    static char bytes[2 * PIPE_BYTES];
+    struct read_nothing_future future;
+    int in[2], out[2];
+    (void)unused;
+    must(pinion_pipe(io, in) == 0 && pinion_pipe(io, out) == 0);
+    must(fcntl(out[1], F_SETPIPE_SZ, PIPE_BYTES) == PIPE_BYTES);
+    must(read_nothing_parallel(io, &future, io, in[0]) == 0);
+    must(pinion_write_until(io, out[1], bytes, sizeof bytes, suite_now() + MS) == PIPE_BYTES);
+    must(read_nothing_cancel(io, &future) == -ECANCELED);
+    must((pinion_close(io, in[0]) | pinion_close(io, in[1])) == 0);
+    must((pinion_close(io, out[0]) | pinion_close(io, out[1])) == 0);
+}
+
+/* Whose threads and timers are not its parent's. */
+static void a_child_of_fork_with_an_io_of_its_own_cancels_and_has_deadlines(struct suite *suite)
+{
+    if (!suite->of->has_parallel)
+        skip();
+    be_ended_by_signals(suite->io, NULL);
+    if (suite->made) /* else it is the parent's own, also in the child */
+        assert_false(suite_stops(suite, be_ended_by_signals, NULL));
+    be_ended_by_signals(suite->io, NULL);
+}
+
 struct stream {
     int ends[2];
     size_t count;
@@ -245,6 +278,7 @@ static void poll_is_as_polls_own(struct suite *suite)
 
 const struct suite_test suite_tests[] = {
     SUITE_TEST(a_write_that_a_deadline_ends_gives_what_it_moved),
+    SUITE_TEST(a_child_of_fork_with_an_io_of_its_own_cancels_and_has_deadlines),
     SUITE_TEST(a_write_that_a_request_ends_gives_what_it_moved_and_the_next_the_request),
     SUITE_TEST(a_read_of_all_that_a_request_ends_gives_what_it_moved_and_the_next_the_request),
     SUITE_TEST(readers_whose_bytes_others_took_end_at_their_deadline),
