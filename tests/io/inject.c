@@ -82,6 +82,17 @@ static long do_write_all(struct work *work)
     return seen_in_file(work, pinion_write_all(work->io, work->file, "UVWXYZ", 6));
 }
 
+static long do_writev(struct work *work)
+{
+    const struct iovec parts[] = {{(char[]){"U"}, 1}, {(char[]){"VW"}, 2}};
+    return seen_in_file(work, pinion_writev(work->io, work->file, parts, 2));
+}
+
+static long do_ftruncate(struct work *work)
+{
+    return seen_in_file(work, pinion_ftruncate(work->io, work->file, 2));
+}
+
 static long do_pwrite(struct work *work)
 {
     return seen_in_file(work, pinion_pwrite(work->io, work->file, "UVW", 3, 1));
@@ -121,11 +132,23 @@ static const struct {
     const char *name;
     long (*work)(struct work *work);
 } cases[] = {
-    {"open", do_open},           {"read", do_read},           {"read_until", do_read_until},
-    {"read_all", do_read_all},   {"readv", do_readv},         {"pread", do_pread},
-    {"pread_all", do_pread_all}, {"write", do_write},         {"write_all", do_write_all},
-    {"pwrite", do_pwrite},       {"pwrite_all", do_pwrite_all}, {"fsync", do_fsync},
-    {"poll", do_poll},           {"poll_until", do_poll_until}, {"close", do_close},
+    {"open", do_open},
+    {"read", do_read},
+    {"read_until", do_read_until},
+    {"read_all", do_read_all},
+    {"readv", do_readv},
+    {"pread", do_pread},
+    {"pread_all", do_pread_all},
+    {"write", do_write},
+    {"write_all", do_write_all},
+    {"pwrite", do_pwrite},
+    {"pwrite_all", do_pwrite_all},
+    {"writev", do_writev},
+    {"ftruncate", do_ftruncate},
+    {"fsync", do_fsync},
+    {"poll", do_poll},
+    {"poll_until", do_poll_until},
+    {"close", do_close},
 };
 
 PINION_TASK(long, run, (struct work *, work), (size_t, which)) { return cases[which].work(work); }

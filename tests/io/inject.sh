@@ -82,6 +82,11 @@ expect write "$ENOMEM abcdef." write:error=ENOMEM
 always write_all '6 UVWXYZ.' write
 expect write_all '6 VWXYZf.' write:retval=1:when=1 # the kernel never took the first
 expect write_all "$EIO abcdef." write:retval=0:when=1
+always writev '3 UVWdef.' writev
+expect writev "$ENOMEM abcdef." writev:error=ENOMEM
+expect ftruncate '0 ab.....'
+expect ftruncate '0 ab.....' ftruncate:error=EINTR:when=1..3
+expect ftruncate "$ENOMEM abcdef." ftruncate:error=ENOMEM
 always pwrite '3 aUVWef.' pwrite64
 expect pwrite "$ENOMEM abcdef." pwrite64:error=ENOMEM
 always pwrite_all '5 aUVWXY.' pwrite64
