@@ -6,6 +6,7 @@
 #ifndef TESTS_THREADS_H
 #define TESTS_THREADS_H
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -42,6 +43,18 @@ static inline bool sleeps(int tid)
     const char *state = strrchr(line, ')');
     must(state && state[1] == ' ');
     return state[2] == 'S';
+}
+
+/* How many descriptors this process has, and some more: to compare. */
+static inline int descriptor_count(void)
+{
+    int count = 0;
+    DIR *directory = opendir("/proc/self/fd");
+    must(directory);
+    while (readdir(directory))
+        count++;
+    must(closedir(directory) == 0);
+    return count;
 }
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -128,6 +129,110 @@ static long do_close(struct work *work)
     return pinion_close(work->io, file);
 }
 
+/* ---- sockets: they have no paths, so all calls of the name are injected ---- */
+
+/* A socket that listens, and its address. */
+static int listening(struct sockaddr_un *at, socklen_t *length)
+{
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    *at = (struct sockaddr_un){.sun_family = AF_UNIX};
+    *length = sizeof *at;
+    if (bind(fd, (struct sockaddr *)at, sizeof at->sun_family) || listen(fd, 1) ||
+        getsockname(fd, (struct sockaddr *)at, length))
+        exit(EXIT_FAILURE);
+    return fd;
+}
+
+static long do_accept(struct work *work)
+{
+    struct sockaddr_un at;
+    socklen_t length;
+    const int listener = listening(&at, &length);
+    const int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(client, (struct sockaddr *)&at, length))
+        return EXIT_FAILURE;
+    const int fd = pinion_accept(work->io, listener, NULL, NULL);
+    return fd < 0 ? fd : pinion_close(work->io, fd);
+}
+
+static long do_connect(struct work *work)
+{
+    struct sockaddr_un at;
+    socklen_t length;
+    (void)listening(&at, &length);
+    const int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return pinion_connect(work->io, client, (struct sockaddr *)&at, length);
+}
+
+static void make_pair(int ends[2])
+{
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+        exit(EXIT_FAILURE);
+}
+
+static long seen_at(struct work *work, int ends[2], long result)
+{
+    (void)close(ends[0]);
+    (void)!read(ends[1], work->bytes, 7);
+    return result;
+}
+
+static long do_send(struct work *work)
+{
+    int ends[2];
+    make_pair(ends);
+    return seen_at(work, ends, pinion_send(work->io, ends[0], "UVW", 3, 0));
+}
+
+static long do_send_all(struct work *work)
+{
+    int ends[2];
+    make_pair(ends);
+    return seen_at(work, ends, pinion_send_all(work->io, ends[0], "UVWXYZ", 6, 0));
+}
+
+static long do_sendmsg(struct work *work)
+{
+    struct iovec parts[] = {{(char[]){"U"}, 1}, {(char[]){"VW"}, 2}};
+    const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    int ends[2];
+    make_pair(ends);
+    return seen_at(work, ends, pinion_sendmsg(work->io, ends[0], &message, 0));
+}
+
+/* Where six bytes have come, and no more will. */
+static int with_bytes(void)
+{
+    int ends[2];
+    make_pair(ends);
+    (void)!write(ends[0], "abcdef", 6);
+    (void)close(ends[0]);
+    return ends[1];
+}
+
+static long do_recv(struct work *work)
+{
+    return pinion_recv(work->io, with_bytes(), work->bytes, 6, 0);
+}
+
+static long do_recv_until(struct work *work)
+{
+    return pinion_recv_until(work->io, with_bytes(), work->bytes, 6, 0,
+                             pinion_now(work->io, CLOCK_MONOTONIC) + FAR);
+}
+
+static long do_recv_all(struct work *work)
+{
+    return pinion_recv_all(work->io, with_bytes(), work->bytes, 7, 0);
+}
+
+static long do_recvmsg(struct work *work)
+{
+    struct iovec parts[] = {{work->bytes, 2}, {work->bytes + 3, 4}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    return pinion_recvmsg(work->io, with_bytes(), &message, 0);
+}
+
 static const struct {
     const char *name;
     long (*work)(struct work *work);
@@ -149,6 +254,15 @@ static const struct {
     {"poll", do_poll},
     {"poll_until", do_poll_until},
     {"close", do_close},
+    {"accept", do_accept},
+    {"connect", do_connect},
+    {"send", do_send},
+    {"send_all", do_send_all},
+    {"sendmsg", do_sendmsg},
+    {"recv", do_recv},
+    {"recv_all", do_recv_all},
+    {"recvmsg", do_recvmsg},
+    {"recv_until", do_recv_until},
 };
 
 PINION_TASK(long, run, (struct work *, work), (size_t, which)) { return cases[which].work(work); }

@@ -120,4 +120,24 @@ expect open '3 abc....' openat:error=EINTR:when=1..3
 expect open '-11 .......' openat:error=EAGAIN # nothing to wait for
 expect open "$ENOMEM ......." openat:error=ENOMEM
 
+paths=() # sockets have none
+always accept '0 .......' accept4
+expect accept "$ENOMEM ......." accept4:error=ENOMEM
+always connect '0 .......' connect
+expect connect "$ENOMEM ......." connect:error=ENOMEM
+always send '3 UVW....' sendto
+expect send "$ENOMEM ......." sendto:error=ENOMEM
+always send_all '6 UVWXYZ.' sendto
+expect send_all '6 VWXYZ..' sendto:retval=1:when=1
+always sendmsg '3 UVW....' sendmsg
+expect sendmsg "$ENOMEM ......." sendmsg:error=ENOMEM
+always recv '6 abcdef.' recvfrom
+expect recv "$ENOMEM ......." recvfrom:error=ENOMEM
+always recv_until '6 abcdef.' recvfrom
+always recv_all '6 abcdef.' recvfrom
+expect recv_all '7 .abcdef' recvfrom:retval=1:when=1
+expect recv_all "$ENOMEM abcdef." recvfrom:error=ENOMEM:when=2 # a connection's error comes once
+always recvmsg '6 ab.cdef' recvmsg
+expect recvmsg "$ENOMEM ......." recvmsg:error=ENOMEM
+
 exit $((failures > 0))

@@ -31,18 +31,19 @@ static size_t end_of_question(const struct resolver_question *question)
 }
 
 /* An address of the name that the question has. */
-static size_t append_address(unsigned char *packet, size_t at)
+static size_t append_address(unsigned char *packet, size_t at, bool is_here)
 {
     const unsigned type = packet[at - 3];
     const unsigned char head[] = {0xc0, HEADER, 0, (unsigned char)type, 0, 1, 0, 0, 0, 0};
     const unsigned char four[] = {0, 4, 127, 0, 0, 1};
-    unsigned char six[18] = {0, 16};
-    six[17] = 1;
+    const unsigned char here[18] = {0, 16, [17] = 1};
+    const unsigned char nowhere[18] = {0, 16, 0x20, 0x01, 0x0d, 0xb8, [17] = 1};
+    const unsigned char *six = is_here ? here : nowhere;
     if (type != TYPE_A && type != TYPE_AAAA)
         return at;
     memcpy(packet + at, head, sizeof head);
     at += sizeof head;
-    const size_t bytes = type == TYPE_A ? sizeof four : sizeof six;
+    const size_t bytes = type == TYPE_A ? sizeof four : sizeof here;
     memcpy(packet + at, type == TYPE_A ? four : six, bytes);
     packet[ANSWERS + 1] = 1;
     return at + bytes;
@@ -59,7 +60,7 @@ static void answer(const struct resolver *resolver, const struct resolver_questi
     packet[FLAGS + 1] = (unsigned char)(0x80 | code);
     memset(packet + ANSWERS, 0, HEADER - ANSWERS);
     if (code == NO_ERROR)
-        bytes = append_address(packet, bytes);
+        bytes = append_address(packet, bytes, asks_for(question, "here"));
     (void)sendto(resolver->socket, packet, bytes, 0, (const struct sockaddr *)&question->from,
                  sizeof question->from);
 }
@@ -90,7 +91,9 @@ static void *serve(void *argument)
         else if (asks_for(&question, "broken"))
             answer(resolver, &question, SERVER_FAILURE);
         else
-            answer(resolver, &question, asks_for(&question, "here") ? NO_ERROR : NAME_ERROR);
+            answer(resolver, &question,
+                   asks_for(&question, "here") || asks_for(&question, "split") ? NO_ERROR
+                                                                               : NAME_ERROR);
     }
 }
 

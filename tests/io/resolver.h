@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * A name server for tests, in the namespace that namespace.c makes. It knows the name here.test,
- * which is 127.0.0.1 and ::1; broken.test, for which it fails; and silent.test, for which it never
- * answers, or only as the oldest of many. All others it says are not there.
+ * A name server for tests, in the namespace that namespace.c makes. It knows the names here.test,
+ * which is 127.0.0.1 and ::1, and split.test, which is 127.0.0.1 and an address that is nobody's;
+ * broken.test, for which it fails; and silent.test, for which it never answers, or only as the
+ * oldest of many. All others it says are not there.
  */
 #ifndef RESOLVER_H
 #define RESOLVER_H

@@ -18,8 +18,10 @@ static void for_each_of(const struct waiting *waitings, struct suite *suite, bod
         suite_note(waiting->name);
         for (int is_nonblocking = 0; is_nonblocking < 2; is_nonblocking++) {
             void *on = waiting->init(is_nonblocking);
-            if (!on)
+            if (!on) {
+                print_message("no %s: it can't be had here\n", waiting->name);
                 continue;
+            }
             body(suite, waiting, on);
             waiting->fini(on, is_nonblocking);
         }

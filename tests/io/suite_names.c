@@ -289,6 +289,7 @@ static void what_is_no_place_is_refused_in_words(struct suite *suite)
 static void a_port_that_is_taken_is_refused_and_one_that_was_is_not(struct suite *suite)
 {
     struct pinion_io *io = suite->io;
+    const int before = descriptor_count();
     const int first = pinion_listen_on(io, "127.0.0.1:0", 1);
     const unsigned port = port_of(first);
     assert_int_equal(pinion_listen_on(io, place_of("127.0.0.1", port), 0), -EADDRINUSE);
@@ -301,6 +302,7 @@ static void a_port_that_is_taken_is_refused_and_one_that_was_is_not(struct suite
     const int second = pinion_listen_on(io, place_of("127.0.0.1", port), 0);
     assert_true(second >= 0);
     assert_int_equal(pinion_close(io, second), 0);
+    assert_int_equal(descriptor_count(), before);
 }
 
 static void every_address_of_a_name_is_tried(struct suite *suite)
@@ -321,6 +323,8 @@ static void every_address_of_a_name_is_tried(struct suite *suite)
         if (other >= 0)
             assert_int_equal(pinion_close(io, other), 0);
         assert_int_equal(pinion_connect_to(io, place_of("here.test", port)), -ECONNREFUSED);
+        /* That it is refused is said, not that the other address can't be reached. */
+        assert_int_equal(pinion_connect_to(io, place_of("split.test", port)), -ECONNREFUSED);
     }
     resolver_stop(&resolver);
 }

@@ -6,7 +6,6 @@
 #include "suite_descriptor.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -52,17 +51,6 @@ static void connection(struct pinion_io *io, int ends[2])
     ends[1] = pinion_accept(io, listener, NULL, NULL);
     assert_true(ends[1] >= 0);
     assert_int_equal(pinion_close(io, listener), 0);
-}
-
-static int open_descriptors(void)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    int count = 0;
-    must(directory);
-    while (readdir(directory))
-        count++;
-    must(closedir(directory) == 0);
-    return count;
 }
 
 /* ---- what they do ---- */
@@ -252,7 +240,7 @@ static void a_descriptor_on_its_way_to_who_is_canceled_is_not_lost(struct suite 
     struct pinion_io *io = suite->io;
     int over[2];
     assert_int_equal(pinion_socketpair(io, AF_UNIX, SOCK_STREAM, 0, over), 0);
-    const int before = open_descriptors();
+    const int before = descriptor_count();
     for (int i = 0; i < SUITE_ROUNDS(200); i++) {
         struct within within;
         within_start(suite, &within, take_until_canceled, &over[1], false);
@@ -264,7 +252,7 @@ static void a_descriptor_on_its_way_to_who_is_canceled_is_not_lost(struct suite 
         struct pollfd left = {.fd = over[1], .events = POLLIN};
         while (pinion_poll(io, &left, 1, 0) == 1)
             assert_int_equal(pinion_close(io, take(io, over[1])), 0);
-        assert_int_equal(open_descriptors(), before);
+        assert_int_equal(descriptor_count(), before);
     }
     assert_int_equal(pinion_close(io, over[0]) | pinion_close(io, over[1]), 0);
 }
@@ -556,7 +544,7 @@ static void when_no_descriptor_is_left_that_is_said_and_nothing_lost(struct suit
     char place[32];
     int fds[64], count = 0;
     const int listener = listener_at(io, &at, 5), client = connected_to(io, &at, false);
-    const int before = open_descriptors();
+    const int before = descriptor_count();
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &former), 0);
     const struct rlimit few = {64, former.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
@@ -580,7 +568,7 @@ static void when_no_descriptor_is_left_that_is_said_and_nothing_lost(struct suit
     while (count > 0)
         assert_int_equal(pinion_close(io, fds[--count]), 0);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &former), 0);
-    assert_int_equal(open_descriptors(), before);
+    assert_int_equal(descriptor_count(), before);
     assert_int_equal(pinion_close(io, listener) | pinion_close(io, client), 0);
 }
 

@@ -6,7 +6,6 @@
  */
 #include "storm_net.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -16,6 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "../threads.h"
 
 #define CANCELS 100000
 #define IN_FLIGHT 8 /* of each of two drivers */
@@ -493,17 +494,6 @@ static void remove_files(struct storm *storm)
     for (int p = 0; p < PIPES; p++)
         assert_int_equal(close(storm->pipes[p][0]) | close(storm->pipes[p][1]), 0);
     assert_int_equal(unlink(storm->fifo) | unlink(storm->file) | rmdir(storm->directory), 0);
-}
-
-static int descriptor_count(void)
-{
-    int count = 0;
-    DIR *directory = opendir("/proc/self/fd");
-    assert_non_null(directory);
-    while (readdir(directory))
-        count++;
-    assert_int_equal(closedir(directory), 0);
-    return count;
 }
 
 static void a_storm_of_cancels_hangs_nobody_and_loses_nothing(struct suite *suite)
