@@ -85,7 +85,8 @@ PINION_API struct pinion_io *pinion_pool_io(struct pinion_pool *pool);
 struct pinion_pool_stats {
     unsigned cpu_count;      /* logical CPUs that the pool counts on */
     unsigned parallel_count; /* reservations: parallel and concurrent tasks that have been accepted
-                                and not ended, and base workers' that called pinion_blocking */
+                                and not ended, base workers' that called pinion_blocking, and
+                                lookups of names (net.h) */
     unsigned capacity;       /* cpu_count - 1 + parallel_count */
     unsigned threads;        /* alive; the caller is not counted */
     unsigned threads_peak;   /* the most that were alive at a time */

@@ -284,6 +284,17 @@ static void connect_it(struct within *within)
     EXPECT(pinion_check_cancel(within->io) == 0);
 }
 
+/* On a thread that takes the program's signals, as the program's own do. */
+static void connect_unmasked(struct within *within)
+{
+    sigset_t set, former;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGUSR1);
+    EXPECT(pthread_sigmask(SIG_UNBLOCK, &set, &former) == 0);
+    connect_it(within);
+    EXPECT(pthread_sigmask(SIG_SETMASK, &former, NULL) == 0);
+}
+
 static void a_connect_that_a_request_or_deadline_ends_may_be_taken_up_again(struct suite *suite)
 {
     struct pinion_io *io = suite->io;
@@ -318,6 +329,31 @@ static void a_connect_that_a_request_or_deadline_ends_may_be_taken_up_again(stru
     const int all[] = {listener, first, fds[0], fds[1]};
     for (int i = 0; i < 4; i++)
         assert_int_equal(pinion_close(io, all[i]), 0);
+}
+
+static void count_nothing(int signal) { (void)signal; }
+
+/* Its handler does not restart what it interrupts: the connection that was begun goes on. */
+static void a_handler_of_the_program_ends_no_connect(struct suite *suite)
+{
+    struct pinion_io *io = suite->io;
+    struct sigaction action = {.sa_handler = count_nothing}, former;
+    struct within within;
+    int first;
+    assert_int_equal(sigaction(SIGUSR1, &action, &former), 0);
+    struct connecting connecting = {.fd = pinion_socket(io, AF_INET, SOCK_STREAM, 0)};
+    const int listener = full_listener(io, &connecting.at, &first);
+    within_start(suite, &within, connect_unmasked, &connecting, false);
+    for (int i = 0; i < 3; i++) {
+        suite_until_holds(atomic_load(&connecting.tid) && sleeps(atomic_load(&connecting.tid)));
+        assert_int_equal(tgkill(getpid(), atomic_load(&connecting.tid), SIGUSR1), 0);
+    }
+    assert_int_equal(pinion_listen(io, listener, 5), 0);
+    within_end(&within);
+    assert_int_equal(connecting.result, 0);
+    assert_int_equal(sigaction(SIGUSR1, &former, NULL), 0);
+    assert_int_equal(pinion_close(io, listener) | pinion_close(io, first), 0);
+    assert_int_equal(pinion_close(io, connecting.fd), 0);
 }
 
 static void a_connect_that_nobody_listens_for_is_refused(struct suite *suite)
@@ -667,6 +703,7 @@ const struct suite_test suite_tests[] = {
     SUITE_TEST(a_descriptor_is_passed_on),
     SUITE_TEST(a_descriptor_on_its_way_to_who_is_canceled_is_not_lost),
     SUITE_TEST(a_connect_that_a_request_or_deadline_ends_may_be_taken_up_again),
+    SUITE_TEST(a_handler_of_the_program_ends_no_connect),
     SUITE_TEST(a_connect_that_nobody_listens_for_is_refused),
     SUITE_TEST(a_peer_that_resets_is_told_once),
     SUITE_TEST(what_is_sent_to_nobody_raises_no_signal),
