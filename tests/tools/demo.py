@@ -238,6 +238,10 @@ def is_reading(process, name):
     return False
 
 
+# A shell starts what it runs in the background with SIGINT ignored, which demo respects.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def interrupt(root, *arguments, times=1, prefix=()):
     with subprocess.Popen([*prefix, PINION, "demo", "--json", *arguments, str(root)],
                           env=environment(), stdout=subprocess.PIPE,
