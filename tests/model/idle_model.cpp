@@ -57,11 +57,11 @@ static const unsigned near[] = {0, 0}, far[] = {1}, both[] = {0, 1}, others[] = 
 /* What a worker does that found a task: as where few search, as where enough do, or nothing. */
 enum after { SEARCHES_ON, GLANCES, STAYS_BUSY };
 
-/* Thread 0 is on node 0, queues `tasks` tasks and asks for a worker after each; the others are
- * workers that search, sleep, and are awake again when they were picked. The last `asleep` of them
- * sleep from the start, and have no thread. */
+/* Thread 0 is on node 0, queues `tasks` tasks and asks for a worker after each, or only if it sees
+ * one that is hungry; the others are workers that search, sleep, and are awake again when they were
+ * picked. The last `asleep` of them sleep from the start, and have no thread. */
 template <typename T, const unsigned *nodes, int workers, int tasks, after then = SEARCHES_ON,
-          int asleep = 0>
+          int asleep = 0, bool asks_always = true>
 struct idle_model : model<T, 1 + workers - asleep> {
     struct pn_deque deque;
     struct pn_idle idle;
@@ -94,7 +94,8 @@ struct idle_model : model<T, 1 + workers - asleep> {
         for (int i = 0; i < tasks; i++) {
             pn_count(&counters.queued, 1);
             MUST(pn_deque_push(&deque, &task[i], true));
-            (void)pick(0);
+            if (asks_always || pn_idle_is_hungry(&idle))
+                (void)pick(0);
         }
     }
 
@@ -301,9 +302,98 @@ struct herd_model : model<T, threads> {
     }
 };
 
+/* A task is counted and about to be queued, as one that sleeps rises by itself, finds something and
+ * is busy then. Who would have woken that one, and paid with the task, pays back. Another sleeps. */
+struct paid_back : model<paid_back, 3> {
+    struct pn_deque deque;
+    struct pn_idle idle;
+    struct pn_counters counters[3];
+    struct pinion_task task;
+
+    void pick(unsigned index)
+    {
+        const struct pn_neighbors neighbors = {0, 0};
+        (void)pn_idle_pick(&idle, &neighbors, &counters[index]);
+    }
+
+    void begin()
+    {
+        node_of_worker = near;
+        MUST(pn_deque_init(&deque, 2) == 0);
+        MUST(pn_idle_init(&idle, 2, near, 2, 1) == 0);
+        for (struct pn_counters &its : counters)
+            pn_idle_add(&idle, &its);
+        for (unsigned i = 0; i < 2; i++) {
+            pn_idle_search(&idle, 0);
+            (void)pn_idle_lie_down(&idle, i);
+        }
+        pn_count(&counters[0].queued, 1);
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0)
+            MUST(pn_deque_push(&deque, &task, true));
+        else if (index == 2 &&
+                 (!pn_idle_rise(&idle, 0) || !pn_idle_found(&idle, 0) || !pn_deque_count(&deque)))
+            return; /* it was woken and searches on, or has nobody to wake */
+        pick(index);
+    }
+
+    void end()
+    {
+        MUST(pn_idle_is_searched(&idle)); /* the task is queued, and one slept */
+        MUST(pn_load_relaxed(&counters[0].woken) == 1);
+        MUST(pn_deque_pop(&deque) == &task);
+        pn_idle_fini(&idle);
+        pn_deque_fini(&deque);
+    }
+};
+
+/* Two that are new wake each a worker of its node, for two tasks, of which another took one: one of
+ * the two that were woken is to search on. Their bits are apart, so that only what is paid tells
+ * the one of the other. */
+struct settling : model<settling, 2> {
+    enum { WORKERS = WORD_BITS + 1 };
+    unsigned nodes[WORKERS];
+    struct pn_idle idle;
+    struct pn_counters taker, counters[2];
+    bool is_settled[2];
+
+    void begin()
+    {
+        for (unsigned i = 0; i < WORKERS; i++)
+            nodes[i] = i % WORD_BITS == 0 ? i / WORD_BITS : 2;
+        node_of_worker = nodes;
+        MUST(pn_idle_init(&idle, WORKERS, nodes, WORKERS, 3) == 0);
+        pn_idle_add(&idle, &taker);
+        pn_count(&taker.tasks, 1);
+        for (unsigned i = 0; i < 2; i++) {
+            pn_idle_search(&idle, i);
+            (void)pn_idle_lie_down(&idle, i * WORD_BITS);
+        }
+    }
+
+    void thread(unsigned index)
+    {
+        const struct pn_neighbors neighbors = {index, 0};
+        pn_idle_add(&idle, &counters[index]);
+        pn_count(&counters[index].queued, 1);
+        MUST(pn_idle_pick(&idle, &neighbors, &counters[index]) == int(index * WORD_BITS));
+        is_settled[index] = pn_idle_is_settled(&idle);
+    }
+
+    void end()
+    {
+        MUST(!is_settled[0] || !is_settled[1]);
+        pn_idle_fini(&idle);
+    }
+};
+
 struct herd : herd_model<herd, 2, 3> {};
 struct herd_of_three : herd_model<herd_of_three, 3, 4> {};
 struct one_worker : idle_model<one_worker, near, 1, 1> {};
+struct one_hungry : idle_model<one_hungry, near, 1, 1, SEARCHES_ON, 0, false> {};
 struct one_far : idle_model<one_far, far, 1, 1> {};
 struct two_tasks : idle_model<two_tasks, near, 1, 2> {};
 struct two_workers : idle_model<two_workers, near, 2, 2> {};
@@ -313,7 +403,10 @@ struct two_busy : idle_model<two_busy, others, 3, 3, STAYS_BUSY, 1> {};
 
 static bool run()
 {
-    return model_all<one_worker>(4) &&
+    return model_all<paid_back>(2) &&
+           model_all<settling>(2) &&
+           model_all<one_hungry>(2) &&
+           model_all<one_worker>(4) &&
            model_all<one_far>(4) &&
            model_all<two_tasks>(3) &&
            model_random<two_tasks>(100000) &&
@@ -322,7 +415,7 @@ static bool run()
            model_random<two_nodes>(100000) &&
            model_random<two_busy>(100000) &&
            model_random<herd>(100000) &&
-           model_random<herd_of_three>(100000);
+           model_random<herd_of_three>(80000);
 }
 
 int main(int count, char **arguments) { return model_main(count, arguments, run); }

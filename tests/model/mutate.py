@@ -197,7 +197,13 @@ LATE = ('a count that is seen late, and so too high, is a look in vain; a worker
         'picked looks at every queue again, after it next lay down')
 
 LETS_GO = 'equivalent: it publishes nothing, and let_go looks at the word after it'
-ADDED = 'not seen: the model adds what counts before its threads begin'
+ZEROED = ('a hint; what is read by it is 0 at first for every thread in the model, where the '
+          'product must publish that')
+SEEN = ('who has seen a task in its queue sees the counters that it is counted in, which were '
+        'added before; and the model does not watch next, which is plain')
+TWICE = ('one of the two walks is enough to see who is new: a task taken that is not counted is a '
+         'look in vain, and the second walk sees no less than the first; and the model does not '
+         'watch next, which is plain')
 LOOKED = 'equivalent: it is looked at under the lock, too; this saves the lock'
 CLEARS = ('equivalent by the rules of C++20: a load in the total order that reads what another '
           'thread cleared comes before the store that follows. C17 says so of ordered stores only; '
@@ -206,7 +212,8 @@ PLAIN = ('the model does not watch the plain fields of a waiter, which are what 
 CLAIMED = ('equivalent: one of take and claim wins by the order of the changes alone; the content '
            "was published by the queue to the one, and is the other's own")
 
-# Why a mutant lives: (file, function, beginning of the text, what became of it or '*'): reason.
+# Why a mutant lives: (file, function, beginning of the text, what became of it or, of an order,
+# '*'): reason.
 SURVIVORS = {
     ('deque.h', 'pn_deque_has_room', 'pn_load_acquire(&deque->top)', 'relaxed'):
         'a thief would have to read the slot after it had moved top: Relacy runs each thread in '
@@ -276,15 +283,22 @@ SURVIVORS = {
     ('rwlock.c', 'give_up', 'pn_fetch_and_acq_rel(', 'relaxed'): LETS_GO,
     ('remote.h', 'pn_remote_push', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('idle.c', 'is_asleep', 'pn_', '*'): BEHIND,
-    ('idle.c', 'pn_idle_add', 'pn_cas_seq_cst(', '*'): ADDED,
-    ('idle.c', 'pn_idle_add', 'while (', 'once'): ADDED,
-    ('idle.c', 'pn_idle_is_hungry', 'pn_load_seq_cst(', '*'):
-        'not reached: the models always ask for a worker, as who finds somebody hungry does',
+    ('idle.c', 'pn_idle_is_hungry', 'pn_load_seq_cst(&idle->nodes[i].searching)', '*'):
+        'who still searches looks at every queue when it stops, or leaves that to the last',
+    ('idle.c', 'pay', 'while (', 'once'):
+        'equivalent: who changed it meanwhile wakes one, which will look at every queue, or pays '
+        'back and then looks for a sleeper itself, with the task queued',
+    ('idle.c', 'pay_with_any', 'pn_load_acquire(&idle->payer)', '*'): ZEROED,
+    ('idle.c', 'pay_with_any', 'pn_store_release(&idle->payer', '*'): ZEROED,
+    ('idle.c', 'pay_with_any', 'pn_load_seq_cst(&idle->counted)', '*'): SEEN,
+    ('idle.c', 'pn_idle_is_settled', 'pn_load_seq_cst(&idle->counted)', '*'): TWICE,
+    ('idle.c', 'pn_idle_is_settled', 'pn_load_acquire(&counters->tasks)', 'relaxed'):
+        'Relacy runs loads in the order of the program: who has read that a task was taken then '
+        'reads the newest woken of sequentially consistent changes, so what paid for it, too',
     ('idle.c', 'take_bit', 'pn_', '*'): BEHIND,
     ('idle.c', 'find_sleeper', 'pn_load_seq_cst(&home->sleeping)', '*'): BEHIND,
     ('idle.c', 'find_sleeper', 'pn_load_seq_cst(&idle->nodes[i].sleeping)', '*'): BEHIND,
     ('idle.c', 'pn_idle_lie_down', 'pn_fetch_or_seq_cst(', '*'): BEHIND,
-    ('idle.c', 'pn_idle_lie_down', 'pn_fetch_add_seq_cst(', '*'): BEHIND,
     ('idle.c', 'rouse', 'pn_fetch_', '*'): LATE,
     ('idle.h', 'pn_idle_search', 'pn_fetch_add_seq_cst(', '*'): LATE,
 }
@@ -433,7 +447,8 @@ def mutants(path):
 def explains(key, mutant):
     file, function, beginning, changes = key
     return (mutant.path.endswith('/' + file) and mutant.function == function
-            and mutant.text.startswith(beginning) and changes in ('*', mutant.change))
+            and mutant.text.startswith(beginning)
+            and (mutant.change == changes or changes == '*' and not mutant.edit))
 
 
 def explanation(mutant):
