@@ -7,6 +7,8 @@
  * another, up to 3 where it queues two; and random ones, with fixed seeds, of one and two workers,
  * on one node or two; and of two that find a task on two nodes and stay busy, while a third sleeps.
  * Where enough search, one takes what it finds without counting as a searcher, and lies down.
+ * All with up to 2 of one who asks for a worker only if it sees a hungry one, and of how wakes are
+ * paid for.
  */
 #include "model.h"
 
