@@ -534,7 +534,18 @@ static struct tally walk_below(struct pinion_io *io, struct directory *top)
 }
 
 /* Takes the directory. */
-PINION_TASK(struct tally, walk_directory, (struct pinion_io *, io), (struct directory *, directory))
+PINION_TASK_DECLARE(struct tally, walk_directory, (struct pinion_io *, io),
+                    (struct directory *, directory));
+
+/* An await passes a request on to one task, and then it is spent: all others are canceled by who
+ * was asked. */
+static struct tally join(struct pinion_io *io, struct walk_directory_future *future)
+{
+    return pinion_cancel_requested(io) ? walk_directory_cancel(io, future)
+                                       : walk_directory_await(io, future);
+}
+
+static struct tally walk_directory(struct pinion_io *io, struct directory *directory)
 {
     struct tally tally = {0};
     struct children children = {0};
@@ -549,8 +560,7 @@ PINION_TASK(struct tally, walk_directory, (struct pinion_io *, io), (struct dire
     for (size_t i = 0; i < children.count && futures; i++)
         futures[i] = walk_directory_async(io, io, children.list[i]);
     for (size_t i = 0; i < children.count; i++)
-        merge(&tally, futures ? walk_directory_await(io, &futures[i])
-                              : walk_directory(io, children.list[i]));
+        merge(&tally, futures ? join(io, &futures[i]) : walk_directory(io, children.list[i]));
     free(futures);
     free(children.list);
     directory_destroy(directory);
