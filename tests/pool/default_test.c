@@ -4,7 +4,7 @@
  */
 #include "support.h"
 
-/* The pool is never destroyed, so a thread of it that has retired by the end is joined by nobody. */
+/* The pool is never destroyed, so nobody joins a thread of it that has retired by the end. */
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void) { return "report_thread_leaks=0"; }
 
