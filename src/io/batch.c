@@ -162,7 +162,6 @@ static __attribute__((noinline)) int poll_many(struct pinion_io *io, struct pini
         slot_count *= 2;
     const int saved = errno;
     void *memory = malloc(slot_count * sizeof *polled.slots + batch->count * sizeof *polled.list);
-    __asm__ volatile("" ::: "memory"); /* clang takes it that malloc leaves errno alone */
     errno = saved;
     if (memory) {
         polled.slots = memset(memory, 0, slot_count * sizeof *polled.slots);

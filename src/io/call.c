@@ -100,9 +100,9 @@ static bool can_await(const struct pn_operation *operation)
     return operation->readable >= 0 || operation->writable >= 0;
 }
 
-/* Poll says before that the call would not wait, as far as it can; if it waits all
- * the same, since another thread was faster, say, the alarm ends it. Where the deadline has passed,
- * that is some time later, so that what is there can be taken. */
+/* Poll says before that the call would not wait, as far as it can; if it waits all the same, since
+ * another thread was faster, say, the alarm ends it. Where the deadline has passed, that is some
+ * time later, so that what is there can be taken. */
 static long call_by_deadline(const struct pn_operation *operation, const struct pn_how *how)
 {
     const int error = await_all(operation, how);
@@ -133,8 +133,7 @@ static long read_what_is_there(const struct pn_operation *operation, const struc
 }
 
 /* As long as there is nothing, or what was there has gone to others. */
-static long call_again(const struct pn_operation *operation,
-                                                 const struct pn_how *how)
+static long call_again(const struct pn_operation *operation, const struct pn_how *how)
 {
     for (unsigned times = 0;; times++) {
         const long result = call_by_deadline(operation, how);

@@ -119,7 +119,6 @@ static struct lookup *prepare(struct pinion_io *io, const char *host, const char
         (host ? strlen(host) + 1 : 0) + (service ? strlen(service) + 1 : 0);
     const int saved = errno;
     struct lookup *lookup = malloc(sizeof *lookup + bytes);
-    __asm__ volatile("" ::: "memory"); /* clang takes it that malloc leaves errno alone */
     errno = saved;
     if (!lookup)
         return NULL;

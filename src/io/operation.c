@@ -9,6 +9,7 @@
 
 #include "call.h"
 #include "futex.h"
+#include "socket.h"
 
 /* kind. */
 enum {
@@ -156,7 +157,7 @@ static short events_of(const struct pinion_operation *operation)
         return operation->count > 0 ? POLLIN : 0;
     case RECV:
     case RECVMSG:
-        return operation->flags & (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE) ? 0 : POLLIN;
+        return operation->flags & PN_RECEIVE_NEVER_WAITS ? 0 : POLLIN;
     case READV:
     case ACCEPT:
         return POLLIN;
@@ -166,7 +167,7 @@ static short events_of(const struct pinion_operation *operation)
         return POLLOUT;
     case SEND:
     case SENDMSG:
-        return operation->flags & MSG_DONTWAIT ? 0 : POLLOUT;
+        return operation->flags & PN_SEND_NEVER_WAITS ? 0 : POLLOUT;
     case CONNECT:
         return operation->step == BEGUN ? POLLOUT : 0;
     case POLL:
@@ -327,12 +328,6 @@ static long accept_one(struct pinion_io *io, const struct pinion_operation *oper
     return error ? error : listens ? -EAGAIN : -EINVAL;
 }
 
-static bool is_unix(const struct pinion_operation *operation)
-{
-    const struct sockaddr *address = operation->address;
-    return operation->count >= sizeof address->sa_family && address->sa_family == AF_UNIX;
-}
-
 /* The first call begins it, the last one is told what became of it; on a socket that is not
  * O_NONBLOCK an alarm ends the first, and the kernel goes on. A Unix socket whose peer's backlog is
  * full is not connecting: it is tried again. */
@@ -353,7 +348,7 @@ static long connect_one(struct pinion_io *io, struct pinion_operation *operation
     if (result == -EISCONN && was_begun)
         return 0;
     if (result == -EINPROGRESS || result == -EALREADY || result == PN_LATE ||
-        (result == -EAGAIN && is_unix(operation)))
+        (result == -EAGAIN && pn_is_unix_address(operation->address, operation->count)))
         operation->step = BEGUN;
     return result == -EALREADY ? -EINPROGRESS : result;
 }

@@ -11,6 +11,7 @@
 #include "call.h"
 #include "cancel.h"
 #include "futex.h"
+#include "socket.h"
 
 /* Calls that wait for nobody else. */
 static int perform(struct pinion_io *io, long number, long a0, long a1, long a2, long a3)
@@ -87,15 +88,12 @@ static int connected(struct pinion_io *io, int descriptor, int64_t deadline)
     return -error;
 }
 
-/* A Unix socket that is O_NONBLOCK gives -EAGAIN while the other's backlog is full. */
 int pinion_connect_until(struct pinion_io *io, int descriptor, const struct sockaddr *address,
                          socklen_t length, int64_t deadline)
 {
-    const bool is_unix =
-        address && length >= sizeof address->sa_family && address->sa_family == AF_UNIX;
     struct pn_operation operation =
         pn_operation(SYS_connect, descriptor, PN_ADDRESS(address), length, 0, 0, 0);
-    operation.writable = is_unix ? descriptor : -1;
+    operation.writable = pn_is_unix_address(address, length) ? descriptor : -1;
     const int result = (int)pn_perform(io, &operation, PN_CANCELABLE(deadline));
     if (result == -EINPROGRESS || result == -EALREADY)
         return connected(io, descriptor, deadline);
@@ -122,8 +120,8 @@ static bool is_kernel_to_wait(int flags, int64_t deadline)
 static ssize_t transfer(struct pinion_io *io, struct pn_operation *operation, int at, int flags,
                         int *waits_for, int64_t deadline)
 {
-    const int never = waits_for == &operation->writable ? MSG_DONTWAIT
-                                                        : MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE;
+    const int never =
+        waits_for == &operation->writable ? PN_SEND_NEVER_WAITS : PN_RECEIVE_NEVER_WAITS;
     const bool waits = !(flags & never);
     if (waits)
         *waits_for = (int)operation->call.arguments[0];

@@ -9,29 +9,14 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <errno.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <pinion.h>
 
+#include "no_memory.h"
+
 #define COUNT 200
-
-static bool is_failing;
-static unsigned failures;
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_malloc(size_t size)
-{
-    if (!is_failing)
-        return __real_malloc(size);
-    failures++;
-    errno = ENOMEM;
-    return NULL;
-}
 
 static int64_t soon(void)
 {

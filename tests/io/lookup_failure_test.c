@@ -8,26 +8,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <errno.h>
 #include <netdb.h>
-#include <stdbool.h>
-#include <stdlib.h>
 
 #include <pinion.h>
 
-static bool is_failing;
-static unsigned failures;
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_malloc(size_t size)
-{
-    if (!is_failing)
-        return __real_malloc(size);
-    failures++;
-    errno = ENOMEM;
-    return NULL;
-}
+#include "no_memory.h"
 
 static void without_memory_a_lookup_is_refused(void **state)
 {

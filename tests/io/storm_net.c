@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../threads.h"
+#include "suite_net.h"
 
 /* Closes it so that no port remembers it. */
 static void drop(struct pinion_io *io, int fd)
@@ -59,22 +60,10 @@ static int connect_unix(struct pinion_io *io, struct storm_net *net, uint32_t ra
 
 /* ---- messages with descriptors ---- */
 
-union control {
-    struct cmsghdr header;
-    char room[CMSG_SPACE(sizeof(int))];
-};
-
 static int pass(struct pinion_io *io, struct storm_net *net, uint32_t random, int64_t deadline)
 {
-    union control control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
-                                        .cmsg_level = SOL_SOCKET,
-                                        .cmsg_type = SCM_RIGHTS}};
-    struct iovec part = {(char[]){"x"}, 1};
-    const struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-                                   .msg_controllen = sizeof control};
     (void)random;
-    memcpy(CMSG_DATA(&control.header), &net->tcp, sizeof net->tcp);
-    const ssize_t bytes = pinion_sendmsg_until(io, net->over[0], &message, 0, deadline);
+    const ssize_t bytes = pass_on(io, net->over[0], net->tcp, deadline);
     atomic_fetch_add(&net->passed, bytes == 1);
     return bytes == 1 ? 0 : (int)bytes;
 }

@@ -84,6 +84,15 @@ void suite_destroy(struct suite *suite);
 #define EXPECT(condition) suite_expect((condition), #condition, __FILE__, __LINE__)
 void suite_expect(bool holds, const char *what, const char *file, int line);
 
+/* In a task that was asked to cancel, whose io is called io: the call is refused, once. The request
+ * is pending again after. */
+#define REFUSED(call)                                                                              \
+    do {                                                                                           \
+        EXPECT((call) == -ECANCELED);                                                              \
+        EXPECT(pinion_check_cancel(io) == 0);                                                      \
+        pinion_recancel(io);                                                                       \
+    } while (0)
+
 /* Waits until *value is at least n, giving up the CPU meanwhile. Stops the program if that does not
  * come: then a test hangs. */
 void suite_until(const _Atomic int *value, int n);

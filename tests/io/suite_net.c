@@ -131,23 +131,6 @@ static void a_datagram_arrives_whole_and_says_from_whom(struct suite *suite)
 
 /* ---- descriptors that are passed on ---- */
 
-union control {
-    struct cmsghdr header;
-    char room[CMSG_SPACE(sizeof(int))];
-};
-
-static ssize_t pass(struct pinion_io *io, int over, int descriptor)
-{
-    union control control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
-                                        .cmsg_level = SOL_SOCKET,
-                                        .cmsg_type = SCM_RIGHTS}};
-    struct iovec part = {(char[]){"x"}, 1};
-    const struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-                                   .msg_controllen = sizeof control};
-    memcpy(CMSG_DATA(&control.header), &descriptor, sizeof descriptor);
-    return pinion_sendmsg(io, over, &message, 0);
-}
-
 /* The descriptor, or an error. */
 static int take(struct pinion_io *io, int over)
 {
@@ -174,7 +157,7 @@ static void a_descriptor_is_passed_on(struct suite *suite)
     char byte = 0;
     assert_int_equal(pinion_socketpair(io, AF_UNIX, SOCK_STREAM, 0, over), 0);
     assert_int_equal(pinion_pipe(io, ends), 0);
-    assert_int_equal(pass(io, over[0], ends[0]), 1);
+    assert_int_equal(pass_on(io, over[0], ends[0], PINION_FOREVER), 1);
     assert_int_equal(pinion_close(io, ends[0]), 0);
     const int taken = take(io, over[1]);
     assert_true(taken >= 0);
@@ -205,9 +188,9 @@ static void a_descriptor_on_its_way_to_who_is_canceled_is_not_lost(struct suite 
     for (int i = 0; i < SUITE_ROUNDS(200); i++) {
         struct within within;
         within_start(suite, &within, take_until_canceled, &over[1], false);
-        assert_int_equal(pass(io, over[0], STDERR_FILENO), 1);
+        assert_int_equal(pass_on(io, over[0], STDERR_FILENO, PINION_FOREVER), 1);
         suite_linger(i);
-        assert_int_equal(pass(io, over[0], STDERR_FILENO), 1);
+        assert_int_equal(pass_on(io, over[0], STDERR_FILENO, PINION_FOREVER), 1);
         pinion_request_cancel(io, &within.future);
         within_end(&within);
         struct pollfd left = {.fd = over[1], .events = POLLIN};
@@ -372,12 +355,6 @@ static void be_refused_once(struct within *within)
     int ends[2], fds[2];
     EXPECT(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
     EXPECT(send(ends[1], "a", 1, 0) == 1);
-#define REFUSED(call)                                                                              \
-    do {                                                                                           \
-        EXPECT((call) == -ECANCELED);                                                              \
-        EXPECT(pinion_check_cancel(io) == 0);                                                      \
-        pinion_recancel(io);                                                                       \
-    } while (0)
     REFUSED(pinion_socket(io, AF_INET, SOCK_STREAM, 0));
     REFUSED(pinion_socketpair(io, AF_UNIX, SOCK_STREAM, 0, fds));
     REFUSED(pinion_bind(io, ends[0], at, sizeof on));

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "suite_descriptor.h"
@@ -46,6 +47,25 @@ static inline void connection(struct pinion_io *io, int ends[2])
     ends[1] = pinion_accept(io, listener, NULL, NULL);
     assert_true(ends[1] >= 0);
     assert_int_equal(pinion_close(io, listener), 0);
+}
+
+/* Room for one descriptor in a message. */
+union control {
+    struct cmsghdr header;
+    char room[CMSG_SPACE(sizeof(int))];
+};
+
+/* Sends a byte, and a descriptor with it. */
+static inline ssize_t pass_on(struct pinion_io *io, int over, int descriptor, int64_t deadline)
+{
+    union control control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+                                        .cmsg_level = SOL_SOCKET,
+                                        .cmsg_type = SCM_RIGHTS}};
+    struct iovec part = {(char[]){"x"}, 1};
+    const struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+                                   .msg_controllen = sizeof control};
+    memcpy(CMSG_DATA(&control.header), &descriptor, sizeof descriptor);
+    return pinion_sendmsg_until(io, over, &message, 0, deadline);
 }
 
 #endif
