@@ -16,7 +16,10 @@ int pinion_blocking(struct pinion_io *io, const struct pinion_call *call, void *
         return -ECANCELED;
     if ((error = pn_io_refusal(io)))
         return error;
-    if (io->vtable->blocking)
+    struct pn_sleeper *sleeper = pn_sleeper_here();
+    if (sleeper && sleeper->ways->run_apart(sleeper, call, result))
+        return 0;
+    if (!sleeper && io->vtable->blocking)
         io->vtable->blocking(io);
     pn_call_run(call, result);
     return 0;

@@ -213,10 +213,8 @@ long pn_perform_end(const struct pn_operation *operation, long result)
     return result;
 }
 
-long pn_perform_in_thread(struct pinion_io *io, const struct pn_operation *operation,
-                          const struct pn_how *how)
+long pn_perform_in_thread(const struct pn_operation *operation, const struct pn_how *how)
 {
-    (void)io; /* who calls decides how to wait */
     if (operation->has_timeout)
         return call_with_timeout(operation, how);
     if (!operation->sigpipe_below)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * System calls as an implementation is asked for them: what to call, and what it waits for where it
- * would not wait itself. How the caller waits meanwhile is the implementation's.
+ * System calls as they are asked for: what to call, and what it waits for where it would not wait
+ * itself. A thread blocks in them; how a fiber waits meanwhile is its sleeper's.
  */
 #ifndef PN_CALL_H
 #define PN_CALL_H
@@ -54,6 +54,9 @@ static inline bool pn_is_simple(const struct pn_operation *operation, const stru
 /* After a simple call: SIGPIPE is taken if it was raised. Returns the result. */
 long pn_perform_end(const struct pn_operation *operation, long result);
 
+/* The part of pn_perform that may wait, in the calling thread. */
+long pn_perform_in_thread(const struct pn_operation *operation, const struct pn_how *how);
+
 /* Makes the call: what it gives, 0 or more, or -errno, never -EINTR. Keeps errno. Also:
  * -ECANCELED: a cancelation point if `how` is cancelable, before it does anything or while it
  * waits. -ETIMEDOUT: the deadline has passed, and it had nothing to give (with has_timeout it gives
@@ -68,6 +71,9 @@ static inline long pn_perform(struct pinion_io *io, const struct pn_operation *o
     const int refusal = pn_io_refusal(io);
     if (PN_UNLIKELY(refusal))
         return refusal;
+    struct pn_sleeper *sleeper = pn_sleeper_here();
+    if (PN_UNLIKELY(sleeper != NULL))
+        return sleeper->ways->perform(sleeper, operation, how);
     if (PN_LIKELY(is_simple)) {
         const long result = pn_syscall_quickly(&operation->call, is_cancelable);
         if (PN_LIKELY(result >= sigpipe_below))
@@ -75,12 +81,8 @@ static inline long pn_perform(struct pinion_io *io, const struct pn_operation *o
         if (result != -EINTR && result != -EAGAIN)
             return pn_perform_end(operation, result);
     }
-    return io->vtable->perform(io, operation, how);
+    return pn_perform_in_thread(operation, how);
 }
-
-/* The entry of the vtable of an implementation whose callers wait in their threads. */
-long pn_perform_in_thread(struct pinion_io *io, const struct pn_operation *operation,
-                          const struct pn_how *how);
 
 /* poll(2) of descriptors: how many are as their events ask, 0 at the deadline; errors as
  * pn_perform. */

@@ -11,8 +11,10 @@
 struct pinion_task;
 struct pn_await;
 struct pn_run;
+struct pn_sleeper;
 
 struct pn_context {
+    struct pn_sleeper *sleeper; /* the fiber (sleeper.h); NULL: the caller has a thread */
     struct pinion_task *task; /* NULL outside tasks */
     struct pn_await *awaits;  /* that no canceler knows yet, innermost first (cancel.h) */
     struct pn_run *runs;      /* of tasks whose runner is told, innermost first (task.h) */

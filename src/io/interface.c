@@ -147,7 +147,7 @@ static __attribute__((noinline)) void wait_elsewhere(struct pinion_io *io,
     const struct pn_help help = {.find = find_help, .run = run_help, .context = &awaited};
     struct pn_await await;
     const bool passes_on = caller && (pn_load_relaxed(&caller->cancel) & PN_CANCEL_ARMED);
-    if (io->spin_ns && !passes_on && pn_glance(is_done, task))
+    if (pn_io_spin_ns(io) && !passes_on && pn_glance(is_done, task))
         return;
     pn_await_enter_all();
     pn_await_begin(&await, caller, target);
@@ -305,6 +305,11 @@ void pinion_request_cancel(struct pinion_io *io, struct pinion_future *future)
 
 void pinion_yield(struct pinion_io *io)
 {
-    if (!pn_io_is_refused(io))
+    struct pn_sleeper *sleeper = pn_sleeper_here();
+    if (pn_io_is_refused(io))
+        return;
+    if (sleeper)
+        sleeper->ways->yield(sleeper);
+    else
         io->vtable->yield(io);
 }

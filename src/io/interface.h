@@ -14,6 +14,7 @@
 
 #include "check.h"
 #include "process.h"
+#include "sleeper.h"
 #include "task.h"
 
 /* How long a call waits, and whether a request to cancel its task ends the wait. */
@@ -62,8 +63,6 @@ struct pn_unpark {
     unsigned taken; /* so far */
 };
 
-struct pn_operation;
-
 struct pn_io_vtable {
     /* As pinion_async and its kin: kind is PN_ASYNC or PN_DETACHED, the call is valid. False if the
      * caller is to run it at once. *task is the future's, if it has one; else the task may be gone
@@ -85,17 +84,13 @@ struct pn_io_vtable {
     /* The future lets go of a done task: pn_task_drop, with the caller's slab. */
     void (*drop)(struct pinion_io *io, struct pinion_task *task);
     void (*yield)(struct pinion_io *io);
-    /* The caller is about to block its thread, whichever io this is: others are to have what the
-     * thread would run. NULL: nothing is to be done. */
+    /* The caller, no fiber, is about to block its thread, whichever io this is: others are to have
+     * what the thread would run. NULL: nothing is to be done. */
     void (*blocking)(struct pinion_io *io);
     /* See above. park waits in the way of the calling thread or fiber, whichever io this is; it is
      * a cancelation point if `how` is cancelable. */
     int (*park)(struct pinion_io *io, struct pn_park *park, const struct pn_how *how);
     void (*unpark)(struct pinion_io *io, struct pn_unpark *unpark);
-    /* Makes a system call (call.h), in the way of the calling thread or fiber, whichever io this
-     * is. */
-    long (*perform)(struct pinion_io *io, const struct pn_operation *operation,
-                    const struct pn_how *how);
 };
 
 struct pinion_io {
@@ -104,6 +99,12 @@ struct pinion_io {
     unsigned width;  /* so many queued tasks can run at a time; 0: none is ever queued */
     unsigned process; /* pn_process() of who made it; PN_PROCESS_NONE: it refuses everyone */
 };
+
+/* How long who waits looks first: a fiber not at all, since it would keep its thread from others. */
+static inline int64_t pn_io_spin_ns(const struct pinion_io *io)
+{
+    return pn_sleeper_here() ? 0 : io->spin_ns;
+}
 
 /* 0, or -EINVAL with the detail: it is no call (pn_call_is_valid). */
 int pn_call_check(const struct pinion_call *call);

@@ -130,7 +130,7 @@ int pn_mutex_wait(struct pinion_io *io, struct pinion_mutex *mutex, const struct
 {
     struct locker locker = {.park = {.address = &mutex->word, .may_sleep = is_still_locked}};
     uint32_t seen;
-    for (int looks = io->spin_ns ? LOOKS : 0;;) {
+    for (int looks = pn_io_spin_ns(io) ? LOOKS : 0;;) {
         if (take(mutex, &locker, &seen))
             return 0;
         if (looks > 0 && !(seen & PARKED)) {

@@ -68,7 +68,7 @@ static int split(const char *where, const char **host, size_t *bytes, const char
 static int read_host(const char *where, struct place *place)
 {
     const char *host, *colon;
-    size_t bytes;
+    size_t bytes = 0;
     const int error = split(where, &host, &bytes, &colon);
     if (error)
         return error;

@@ -184,7 +184,7 @@ static int wait_for(struct pinion_io *io, const struct pn_move *move, uint64_t t
 {
     struct pinion_queue_side *side = side_of(move);
     struct pn_park park = {.address = &side->wanted, .may_sleep = is_wanted};
-    if (io->spin_ns && look(move, target))
+    if (pn_io_spin_ns(io) && look(move, target))
         return 0;
     pn_store_seq_cst(&side->wanted, target + 1);
     int outcome = PN_DECLINED;

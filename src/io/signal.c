@@ -29,6 +29,6 @@ int pinion_signal_wait(struct pinion_io *io, const sigset_t *set, int64_t deadli
     const int error = check(set);
     if (error)
         return error;
-    const long result = pn_perform_in_thread(io, &wait, PN_CANCELABLE(deadline));
+    const long result = pn_perform(io, &wait, PN_CANCELABLE(deadline));
     return result == -EAGAIN ? -ETIMEDOUT : (int)result;
 }

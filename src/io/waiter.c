@@ -6,18 +6,19 @@
 
 #include "atomic.h"
 #include "futex.h"
+#include "sleeper.h"
 #include "spin.h"
 
 void pn_waiter_init(struct pn_waiter *waiter)
 {
     pn_store_relaxed(&waiter->word, 0); /* published by whatever publishes the waiter */
-    waiter->wake = NULL;
+    waiter->sleeper = pn_sleeper_here();
     waiter->interrupt = NULL;
 }
 
 void pn_waiter_signal(struct pn_waiter *waiter, uint32_t what)
 {
-    void (*wake)(struct pn_waiter *) = waiter->wake;
+    struct pn_sleeper *sleeper = waiter->sleeper;
     uint32_t seen = pn_load_relaxed(&waiter->word);
     /* Release: what the signaler wrote, pairs with the acquire loads in satisfied(). One step for
      * signal and PARKED, so that of several signalers exactly one wakes. */
@@ -25,8 +26,8 @@ void pn_waiter_signal(struct pn_waiter *waiter, uint32_t what)
         continue;
     if (!(seen & PN_WAITER_PARKED))
         return;
-    if (wake)
-        wake(waiter);
+    if (sleeper)
+        sleeper->ways->wake(sleeper);
     else
         pn_futex_wake(&waiter->word, 1);
 }
@@ -52,6 +53,18 @@ static bool is_satisfied(const void *what)
     return satisfied(sought->waiter, sought->fired, sought->or_canceled, &seen);
 }
 
+/* Sleeps until a signal comes, or also for no reason; false: until the deadline. PARKED is set. */
+static bool sleep_parked(struct pn_waiter *waiter, uint32_t seen, int64_t deadline)
+{
+    struct pn_sleeper *sleeper = waiter->sleeper;
+    if (sleeper)
+        return sleeper->ways->sleep(sleeper, waiter, deadline);
+    if (pn_futex_wait(&waiter->word, seen, deadline) != -ETIMEDOUT)
+        return true;
+    pn_fetch_and_acq_rel(&waiter->word, ~PN_WAITER_PARKED);
+    return false;
+}
+
 static bool wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int64_t deadline,
                  int64_t spin_ns, const struct pn_help *help)
 {
@@ -59,7 +72,8 @@ static bool wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int
     if (satisfied(waiter, fired, or_canceled, &seen))
         return true;
     const struct sought sought = {.waiter = waiter, .fired = fired, .or_canceled = or_canceled};
-    if (spin_ns > 0 && pn_spin(is_satisfied, &sought, deadline, spin_ns, help))
+    if (spin_ns > 0 && !waiter->sleeper &&
+        pn_spin(is_satisfied, &sought, deadline, spin_ns, help))
         return true;
     while (!satisfied(waiter, fired, or_canceled, &seen)) {
         /* Relaxed is enough: PARKED carries no data, and a signal between the load and here makes
@@ -67,10 +81,8 @@ static bool wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int
         if (!(seen & PN_WAITER_PARKED) &&
             !pn_cas_relaxed(&waiter->word, &seen, seen | PN_WAITER_PARKED))
             continue;
-        if (pn_futex_wait(&waiter->word, seen | PN_WAITER_PARKED, deadline) == -ETIMEDOUT) {
-            pn_fetch_and_acq_rel(&waiter->word, ~PN_WAITER_PARKED);
+        if (!sleep_parked(waiter, seen | PN_WAITER_PARKED, deadline))
             return satisfied(waiter, fired, or_canceled, &seen);
-        }
     }
     return true;
 }

@@ -15,6 +15,8 @@
 #include "atomic.h"
 #include "spin.h"
 
+struct pn_sleeper;
+
 /* word: PN_WAITER_PARKED | PN_WAITER_CANCELED | n × PN_WAITER_FIRED
  *   PARKED    who waits sleeps, or is about to, and must be woken by the signal that clears the
  *             bit. Set by the waiter, cleared by whoever signals (or by the waiter that gives up).
@@ -30,7 +32,7 @@
 struct pn_waiter {
     alignas(PN_WAITER_ALIGN) _Atomic(uint32_t) word;
     /* Written by the waiter before it is published, read by whoever signals. */
-    void (*wake)(struct pn_waiter *); /* resumes a fiber that is parked; NULL: a thread, by futex */
+    struct pn_sleeper *sleeper; /* the fiber that waits; NULL: a thread, which a futex wakes */
     void (*interrupt)(struct pn_waiter *); /* run by a canceler before it signals; or NULL */
 };
 
@@ -50,7 +52,7 @@ static inline bool pn_waiter_has_fired(const struct pn_waiter *waiter)
 
 /* Waits until at least `fired` signals have come, or also, with or_canceled, until it was canceled.
  * False if the deadline (ns of CLOCK_MONOTONIC, INT64_MAX: none) passed before. Whatever the
- * signalers wrote before they signaled is visible after. A thread looks for spin_ns (INT64_MAX: for
+ * signalers wrote before they signaled is visible after. A thread, not a fiber, looks for spin_ns (INT64_MAX: for
  * ever) before it sleeps. */
 bool pn_waiter_wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int64_t deadline,
                     int64_t spin_ns);

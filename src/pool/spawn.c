@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <sched.h>
 
-#include "call.h"
 #include "detail.h"
 #include "parking.h"
 #include "pool.h"
@@ -375,5 +374,4 @@ const struct pn_io_vtable pn_pool_vtable = {
     .park = pn_parking_park,
     .unpark = pn_parking_unpark,
     .blocking = pool_blocking,
-    .perform = pn_perform_in_thread,
 };

@@ -12,6 +12,7 @@
 #include "atomic.h"
 #include "future.h"
 #include "futex.h"
+#include "sleeper.h"
 #include "waiter.h"
 
 static void a_signal_that_came_before_the_wait_counts(void **state)
@@ -59,18 +60,20 @@ static void a_deadline_ends_a_wait_that_looks_and_one_that_sleeps(void **state)
 }
 
 static int wakes;
-static void count_wake(struct pn_waiter *waiter)
+static void count_wake(struct pn_sleeper *sleeper)
 {
-    (void)waiter;
+    (void)sleeper;
     wakes++;
 }
 
 static void of_several_signalers_the_one_that_clears_parked_wakes(void **state)
 {
+    static const struct pn_ways ways = {.wake = count_wake};
+    struct pn_sleeper fiber = {.ways = &ways};
     struct pn_waiter waiter;
     (void)state;
     pn_waiter_init(&waiter);
-    waiter.wake = count_wake;
+    waiter.sleeper = &fiber;
     pn_waiter_signal(&waiter, PN_WAITER_FIRED);
     assert_int_equal(wakes, 0);
     pn_fetch_or_relaxed(&waiter.word, PN_WAITER_PARKED);

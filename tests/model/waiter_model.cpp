@@ -14,6 +14,8 @@
 #include "spin.c"
 #include "waiter.c"
 
+_Thread_local struct pn_context pn_context_of_thread; /* of no fiber */
+
 #define DEADLINE 1 /* any that is not "never" */
 
 /* Thread 0 waits, the others signal. */
@@ -154,21 +156,39 @@ struct given_up : waiter_model<given_up, 1> {
     }
 };
 
-/* Who is woken in its own way, as a fiber is: once if it was parked, else not at all. */
+/* A fiber: it sleeps in its own way, and is resumed once if it was parked, else not at all. */
 struct resumed : waiter_model<resumed, 2> {
     static inline _Atomic(uint32_t) resumes;
 
-    static void resume(pn_waiter *)
+    static void resume(pn_sleeper *)
     {
         MUST(pn_fetch_add_acq_rel(&resumes, 1u) == 0); /* as a hand-over orders it */
         pn_futex_wake(&resumes, 1);
     }
 
+    static bool sleep(pn_sleeper *, pn_waiter *, int64_t)
+    {
+        while (!pn_load_acquire(&resumes))
+            (void)pn_futex_wait(&resumes, 0, INT64_MAX);
+        return true;
+    }
+
+    static const pn_ways *ways()
+    {
+        static pn_ways of_a_fiber;
+        of_a_fiber.sleep = sleep;
+        of_a_fiber.wake = resume;
+        return &of_a_fiber;
+    }
+
+    pn_sleeper fiber;
+
     void begin()
     {
         waiter_model::begin();
         pn_store_relaxed(&resumes, 0u);
-        waiter.wake = resume;
+        fiber.ways = ways();
+        waiter.sleeper = &fiber;
     }
 
     void thread(unsigned index)
@@ -177,11 +197,7 @@ struct resumed : waiter_model<resumed, 2> {
             signal(index, PN_WAITER_FIRED);
             return;
         }
-        uint32_t none = 0;
-        if (pn_cas_relaxed(&waiter.word, &none, PN_WAITER_PARKED))
-            while (!pn_load_acquire(&resumes))
-                (void)pn_futex_wait(&resumes, 0, INT64_MAX);
-        MUST(pn_waiter_has_fired(&waiter));
+        MUST(pn_waiter_wait(&waiter, 1, false, INT64_MAX, 0));
     }
 };
 
