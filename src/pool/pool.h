@@ -41,6 +41,6 @@ bool pn_pool_run_reserved(struct pn_worker *worker, const struct pn_command *com
  * and it goes on in a reserve slot until its task ends, as a reservation; if none can be had all
  * stays as it is. No pointer to the caller's slot may be used beyond this, nor beyond a call of any
  * function of a task: pn_membership_find tells the slot anew. */
-void pn_worker_make_way(void);
+void pn_pool_make_way(void);
 
 #endif

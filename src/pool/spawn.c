@@ -255,7 +255,7 @@ static void pool_yield(struct pinion_io *io)
  * to another thread. */
 static void pool_blocking(struct pinion_io *io)
 {
-    pn_worker_make_way();
+    pn_pool_make_way();
     struct pn_worker *worker = pn_membership_find(pn_crew_of(io));
     if (worker)
         pn_worker_flush(worker);

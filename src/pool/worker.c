@@ -140,7 +140,7 @@ bool pn_pool_run_reserved(struct pn_worker *worker, const struct pn_command *com
     return goes_on;
 }
 
-void pn_worker_make_way(void)
+void pn_pool_make_way(void)
 {
     struct pn_worker *worker = pn_membership_own();
     if (!worker || worker->role != PN_BASE || worker->crew->kind != &pn_pool_kind ||
