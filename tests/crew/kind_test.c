@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a crew does as its kind says: a seat for a thread of the program's, what a kind adds to slots
- * and threads, a sleep of its own. The kind here has workers that do nothing but sleep.
+ * What a crew does as its kind says: a seat for a thread of the program's, what a kind adds to
+ * slots and threads, a sleep of its own. The kind here has workers that do nothing but sleep.
  */
 #include <errno.h>
 #include <sched.h>
