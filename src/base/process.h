@@ -28,7 +28,7 @@ static inline unsigned pn_process(void)
 /* In the order in which locks are taken, by anyone who takes more than one. */
 enum pn_fork_rank {
     PN_FORK_DEFAULT_IO,
-    PN_FORK_POOLS,
+    PN_FORK_CREWS,
     PN_FORK_INTERRUPTS,
     PN_FORK_FUTURES,
     PN_FORK_ARENAS,

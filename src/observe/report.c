@@ -43,13 +43,13 @@ static void print_worker(FILE *stream, const struct pinion_worker_stats *row)
     (void)fprintf(stream, "%s\n", row->alive ? "" : "  (no thread)");
 }
 
-static int print_workers(struct pinion_pool *pool, FILE *stream)
+static int print_workers(struct pn_crew *crew, FILE *stream)
 {
-    const size_t count = pinion_pool_workers(pool, NULL, 0);
+    const size_t count = pn_crew_workers(crew, NULL, 0);
     struct pinion_worker_stats *rows = calloc(count, sizeof rows[0]);
     if (!rows)
         return -ENOMEM;
-    const size_t now = pinion_pool_workers(pool, rows, count); /* there may be more by now */
+    const size_t now = pn_crew_workers(crew, rows, count); /* there may be more by now */
     (void)fprintf(stream, "  %-12s %4s %4s %10s %10s %8s %8s %8s %9s\n", "worker", "cpu", "node",
                   "tasks", "inlined", "near", "far", "parked", "arena KiB");
     for (size_t i = 0; i < count && i < now; i++)
@@ -58,30 +58,35 @@ static int print_workers(struct pinion_pool *pool, FILE *stream)
     return 0;
 }
 
-int pinion_pool_report(struct pinion_pool *pool, FILE *stream)
+static int report(struct pn_crew *crew, FILE *stream)
 {
     struct pinion_pool_stats stats;
-    char degraded[sizeof pool->degraded];
-    pinion_pool_stats(pool, &stats);
-    (void)pinion_pool_degraded(pool, degraded, sizeof degraded);
+    char degraded[sizeof crew->degraded];
+    pn_crew_stats(crew, &stats);
+    (void)pn_crew_degraded(crew, degraded, sizeof degraded);
     errno = 0;
     (void)fprintf(stream,
-                  "pool: cpu_count %u, parallel_count %u, capacity %u, threads %u (at most %u), "
+                  "%s: cpu_count %u, parallel_count %u, capacity %u, threads %u (at most %u), "
                   "idle %s\n",
-                  stats.cpu_count, stats.parallel_count, stats.capacity, stats.threads,
-                  stats.threads_peak, pn_idle_name(pool->idle_mode));
+                  crew->kind->noun, stats.cpu_count, stats.parallel_count, stats.capacity,
+                  stats.threads, stats.threads_peak, pn_idle_name(crew->idle_mode));
     bool is_on;
     (void)fprintf(stream, "memory: %s, huge pages %s\n", pn_arena_backend(),
                   pn_arena_huge_pages(&is_on));
     char words[PN_INTERRUPT_WORDS];
     pn_interrupt_describe(words, sizeof words);
     (void)fprintf(stream, "%s\n", words);
-    print_lines(stream, "plan: ", pinion_plan_reason(pool->plan));
+    print_lines(stream, "plan: ", pinion_plan_reason(crew->plan));
     print_lines(stream, "degraded: ", degraded);
-    const int error = print_workers(pool, stream);
+    const int error = print_workers(crew, stream);
     if (error)
         return error;
     if (fflush(stream) || ferror(stream))
         return errno ? -errno : -EIO;
     return 0;
+}
+
+int pinion_pool_report(struct pinion_pool *pool, FILE *stream)
+{
+    return report(&pool->crew, stream);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The interface's calls on a pool: where a new task goes. Here is the one place that queues, and
- * the one that wakes.
+ * The interface's calls on a pool: where a new task goes.
  */
 #include <errno.h>
 #include <sched.h>
@@ -9,6 +8,7 @@
 #include "detail.h"
 #include "parking.h"
 #include "pool.h"
+#include "queueing.h"
 #include "slab.h"
 #include "task_quick.h"
 
@@ -21,43 +21,12 @@
  * twice what one takes at a time. */
 #define ENOUGH_INJECTED 64
 
-static bool is_hungry(const struct pinion_pool *pool)
-{
-    /* A seat without a thread is a worker that could be had. */
-    return pn_idle_is_hungry(&pool->scheduler.idle) || pn_load_relaxed(&pool->base_missing);
-}
-
-/* Whether a task of this kind is to be queued at all: somebody must be there to run it. node: the
- * caller's. */
-static bool is_staffed(struct pinion_pool *pool, unsigned node)
-{
-    if (pn_load_relaxed(&pool->ending))
-        return false;
-    /* Acquire: pairs with pn_pool_grow. */
-    return pn_load_acquire(&pool->base_alive) || pn_pool_grow(pool, node) ||
-           pn_load_acquire(&pool->base_alive);
-}
-
-/* Wakes who should be; false if nobody sleeps. */
-static bool wake_sleeper(struct pinion_pool *pool, const struct pn_neighbors *neighbors,
-                         struct pn_counters *counters)
-{
-    const int picked = pn_idle_pick(&pool->scheduler.idle, neighbors, counters);
-    if (picked >= 0)
-        pn_worker_signal(pn_load_acquire(&pool->base[picked])); /* pairs with free_base_slot */
-    return picked != PN_IDLE_NONE_ASLEEP;
-}
-
-void pn_pool_wake(struct pinion_pool *pool, const struct pn_neighbors *neighbors,
-                  struct pn_counters *counters)
-{
-    if (wake_sleeper(pool, neighbors, counters) || !pn_load_relaxed(&pool->base_missing))
-        return;
-    if (!pn_pool_grow(pool, neighbors->home))
-        (void)wake_sleeper(pool, neighbors, counters);
-}
-
 /* ---- workers ---- */
+
+static bool is_eager(const struct pn_worker *worker)
+{
+    return pn_pool_of(&worker->crew->io)->is_eager;
+}
 
 static size_t enough(const struct pn_worker *worker)
 {
@@ -67,66 +36,30 @@ static size_t enough(const struct pn_worker *worker)
 /* Whether a task is to be run in place for good reason. */
 static bool is_enough(struct pn_worker *worker)
 {
-    struct pinion_pool *pool = worker->pool;
-    if (pool->base_limit == 0) {
-        pn_plain_store_relaxed(&worker->head->shared.runs, &pool->io); /* there are no thieves */
+    struct pn_crew *crew = worker->crew;
+    if (crew->base_limit == 0) {
+        pn_plain_store_relaxed(&worker->head->shared.runs, &crew->io); /* there are no thieves */
         return true;
     }
-    if (pool->is_eager || pn_deque_count(&worker->deque) < enough(worker) || is_hungry(pool) ||
-        pn_deque_is_requested(&worker->deque) || pn_is_stack_low())
+    if (is_eager(worker) || pn_deque_count(&worker->deque) < enough(worker) ||
+        pn_crew_is_hungry(crew) || pn_deque_is_requested(&worker->deque) || pn_is_stack_low())
         return false;
-    pn_ask_no_more(&worker->head->shared, &pool->io, &worker->deque, enough(worker));
+    pn_ask_no_more(&worker->head->shared, &crew->io, &worker->deque, enough(worker));
     return true;
 }
 
-/* Where there is room. */
-static void push_own(struct pn_worker *worker, struct pinion_task *task)
+/* What its maker will await may stay private while nobody is hungry: with `eager`, where much is
+ * queued that the maker takes back. Else little is, and it is for others. */
+static bool may_keep(const struct pn_worker *worker, const struct pn_spawn *spawn)
 {
-    if (PN_UNLIKELY(worker->role == PN_RESERVE) && !worker->is_announced) {
-        /* Before the push, so that who looks for work and sees none here is who must be woken. */
-        pn_fetch_add_seq_cst(&worker->pool->scheduler.announced, 1u);
-        worker->is_announced = true;
-    }
-    pn_count(&worker->counters.queued, 1); /* before it can be found: it may pay for a wake */
-    pn_deque_add(&worker->deque, task);
-}
-
-/* After a push. What its maker will await may stay private while nobody is hungry: with `eager`,
- * where much is queued that the maker takes back. Else little is, and it is for others. */
-static void offer(struct pn_worker *worker, const struct pn_spawn *spawn)
-{
-    struct pinion_pool *pool = worker->pool;
-    const bool is_wanted = is_hungry(pool) || pn_deque_is_requested(&worker->deque);
-    if (is_wanted || !pool->is_eager || spawn->group || spawn->kind == PN_DETACHED)
-        pn_deque_publish(&worker->deque);
-    if (is_wanted)
-        pn_pool_wake(pool, worker->neighbors, &worker->counters);
-}
-
-void pn_worker_flush(struct pn_worker *worker)
-{
-    struct pinion_task *task;
-    bool has_moved = false;
-    pn_ask(&worker->head->shared);
-    while ((task = pn_deque_pop(&worker->deque))) {
-        pn_lane_push(&worker->node->lane, task);
-        has_moved = true;
-    }
-    pn_slab_flush(worker->slab);
-    worker->tombstones = 0;
-    if (worker->is_announced)
-        pn_fetch_sub_seq_cst(&worker->pool->scheduler.announced, 1u);
-    worker->is_announced = false;
-    if (has_moved)
-        pn_pool_wake(worker->pool, worker->neighbors, &worker->counters);
+    return is_eager(worker) && !spawn->group && spawn->kind != PN_DETACHED;
 }
 
 static bool worker_queue(struct pn_worker *worker, const struct pn_spawn *spawn,
                          struct pinion_task **queued)
 {
-    struct pinion_pool *pool = worker->pool;
-    if (is_enough(worker) || !is_staffed(pool, worker->neighbors->home) ||
-        !pn_deque_has_room(&worker->deque, pool->is_eager))
+    if (is_enough(worker) || !pn_crew_is_staffed(worker->crew, worker->neighbors->home) ||
+        !pn_deque_has_room(&worker->deque, is_eager(worker)))
         return false;
     struct pinion_task *task = pn_task_create_quickly(spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE,
                                               worker->slab, worker->node->arena);
@@ -134,55 +67,30 @@ static bool worker_queue(struct pn_worker *worker, const struct pn_spawn *spawn,
         return false;
     *queued = task; /* before others know it: after, a task without a future may be gone */
     pn_task_publish(task);
-    push_own(worker, task);
-    offer(worker, spawn);
+    pn_worker_push(worker, task);
+    pn_worker_offer(worker, may_keep(worker, spawn));
     return true;
 }
 
 /* ---- outside threads ---- */
 
-/* Under the lane's lock, which keeps the node's slab and counters too. */
-static struct pinion_task *outside_create_locked(struct pn_pool_node *node,
-                                                 const struct pn_spawn *spawn, uintptr_t state)
-{
-    return pn_task_create_quickly(spawn, state, node->slab, node->arena);
-}
-
-static struct pinion_task *inject(struct pn_pool_node *node, const struct pn_spawn *spawn)
-{
-    pn_lock(&node->lane.lock);
-    struct pinion_task *task =
-        outside_create_locked(node, spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
-    if (task && spawn->group) { /* it enters its group first, which takes the group's lock */
-        pn_unlock(&node->lane.lock);
-        pn_task_publish(task);
-        pn_lock(&node->lane.lock);
-    }
-    if (task) {
-        pn_count(&node->counters.queued, 1); /* as in push_own */
-        pn_lane_push_locked(&node->lane, task);
-        pn_count(&node->injected, 1);
-    }
-    pn_unlock(&node->lane.lock);
-    return task;
-}
-
 static bool outside_queue(struct pinion_pool *pool, const struct pn_spawn *spawn,
                           struct pinion_task **queued)
 {
-    struct pn_pool_node *node = pn_pool_node_here(pool);
+    struct pn_crew *crew = &pool->crew;
+    struct pn_crew_node *node = pn_crew_node_here(crew);
     const size_t count = pn_lane_count(&node->lane);
-    const bool has_enough = !pool->is_eager && count >= ENOUGH_INJECTED * (size_t)pool->base_limit;
+    const bool has_enough = !pool->is_eager && count >= ENOUGH_INJECTED * (size_t)crew->base_limit;
     struct pinion_task *task = NULL;
-    if (pool->base_limit && !has_enough && is_staffed(pool, node->neighbors->home))
-        task = inject(node, spawn);
+    if (crew->base_limit && !has_enough && pn_crew_is_staffed(crew, node->neighbors->home))
+        task = pn_node_inject(node, spawn);
     if (!task) {
         if (!spawn->is_optional)
             pn_fetch_add_relaxed(&node->inlined, UINT64_C(1));
         return false;
     }
     *queued = task; /* without a future the task may be gone, and nobody reads this */
-    pn_pool_wake(pool, node->neighbors, &node->counters);
+    pn_crew_wake(crew, node->neighbors, &node->counters);
     return true;
 }
 
@@ -191,10 +99,9 @@ static bool outside_queue(struct pinion_pool *pool, const struct pn_spawn *spawn
 static bool pool_queue(struct pinion_io *io, const struct pn_spawn *spawn,
                        struct pinion_task **queued)
 {
-    struct pinion_pool *pool = pn_pool_of(io);
-    struct pn_worker *worker = pn_membership_find(pool);
+    struct pn_worker *worker = pn_membership_find(pn_crew_of(io));
     if (!worker)
-        return outside_queue(pool, spawn, queued);
+        return outside_queue(pn_pool_of(io), spawn, queued);
     if (worker_queue(worker, spawn, queued))
         return true;
     if (!spawn->is_optional)
@@ -202,31 +109,22 @@ static bool pool_queue(struct pinion_io *io, const struct pn_spawn *spawn,
     return false;
 }
 
-static struct pinion_task *outside_create(struct pn_pool_node *node,
-                                          const struct pn_spawn *spawn, uintptr_t state)
-{
-    pn_lock(&node->lane.lock);
-    struct pinion_task *task = outside_create_locked(node, spawn, state);
-    pn_unlock(&node->lane.lock);
-    return task;
-}
-
 static int pool_spawn(struct pinion_io *io, const struct pn_spawn *spawn,
                       struct pinion_task **started)
 {
-    struct pinion_pool *pool = pn_pool_of(io);
-    struct pn_worker *worker = pn_membership_find(pool);
-    struct pn_pool_node *node = worker ? worker->node : pn_pool_node_here(pool);
-    pn_prefetch_write(&pool->lock); /* which the thread that ended last has */
+    struct pn_crew *crew = pn_crew_of(io);
+    struct pn_worker *worker = pn_membership_find(crew);
+    struct pn_crew_node *node = worker ? worker->node : pn_crew_node_here(crew);
+    pn_prefetch_write(&crew->lock); /* which the thread that ended last has */
     /* Running from the start: it is never queued, and an await can't claim it. */
     struct pinion_task *task =
         worker ? pn_task_create_quickly(spawn, PN_TASK_RUNNING, worker->slab, node->arena)
-               : outside_create(node, spawn, PN_TASK_RUNNING);
+               : pn_node_create_task(node, spawn, PN_TASK_RUNNING);
     if (!task)
         return pn_error(ENOMEM, "out of memory for a task of %zu + %zu bytes",
                         spawn->call->context_size, spawn->call->result_size);
     pn_task_publish(task);
-    const int error = pn_pool_reserve_run(pool, task, node);
+    const int error = pn_crew_reserve_run(crew, task, node);
     if (error)
         (void)pn_task_withdraw(task, worker ? worker->slab : NULL);
     else
@@ -257,7 +155,7 @@ static void sweep_tombstones(struct pn_worker *worker)
 
 static bool pool_take_own(struct pinion_io *io, struct pinion_task *task)
 {
-    struct pn_worker *worker = pn_membership_find(pn_pool_of(io));
+    struct pn_worker *worker = pn_membership_find(pn_crew_of(io));
     if (!worker || !pn_deque_pop_if(&worker->deque, task))
         return false;
     pn_store_relaxed(&task->state, PN_TASK_RUNNING); /* nobody else knows it */
@@ -270,10 +168,10 @@ static bool pool_take_own(struct pinion_io *io, struct pinion_task *task)
 
 static void pool_claimed(struct pinion_io *io, struct pinion_task *task)
 {
-    struct pinion_pool *pool = pn_pool_of(io);
-    struct pn_worker *worker = pn_membership_find(pool);
+    struct pn_crew *crew = pn_crew_of(io);
+    struct pn_worker *worker = pn_membership_find(crew);
     if (!worker) {
-        pn_fetch_add_relaxed(&pn_pool_node_here(pool)->counters.claimed, UINT64_C(1));
+        pn_fetch_add_relaxed(&pn_crew_node_here(crew)->counters.claimed, UINT64_C(1));
         return;
     }
     pn_ask(&worker->head->shared);
@@ -308,7 +206,7 @@ static void *pool_find_help(struct pinion_io *io, struct pinion_task *awaited)
 {
     struct helping helping = {.awaited = awaited, .runner = pn_task_runner(awaited)};
     struct pn_worker *runner = helping.runner;
-    struct pn_worker *worker = runner ? pn_membership_find(pn_pool_of(io)) : NULL;
+    struct pn_worker *worker = runner ? pn_membership_find(pn_crew_of(io)) : NULL;
     struct pinion_task *task;
     if (!worker || worker == runner)
         return NULL;
@@ -328,27 +226,27 @@ static void *pool_find_help(struct pinion_io *io, struct pinion_task *awaited)
 
 static void pool_run_help(struct pinion_io *io, void *found)
 {
-    struct pinion_pool *pool = pn_pool_of(io);
-    struct pn_worker *worker = pn_membership_find(pool);
+    struct pn_crew *crew = pn_crew_of(io);
+    struct pn_worker *worker = pn_membership_find(crew);
     const struct pn_note note = pn_note_take();
     const int saved = errno;
     pn_task_run_at(found, worker, pn_deque_bottom(&worker->deque));
     errno = saved;
     pn_note_recall(&note);
-    worker = pn_membership_find(pool); /* it may have made way */
+    worker = pn_membership_find(crew); /* it may have made way */
     pn_task_end(found, worker->slab);
 }
 
 static void pool_drop(struct pinion_io *io, struct pinion_task *task)
 {
-    struct pn_worker *worker = pn_membership_find(pn_pool_of(io));
+    struct pn_worker *worker = pn_membership_find(pn_crew_of(io));
     pn_task_drop_quickly(task, worker ? worker->slab : NULL);
 }
 
 static void pool_yield(struct pinion_io *io)
 {
     /* Every task has a thread, and the kernel gives the turns. */
-    if (pn_pool_of(io)->idle_mode != PINION_IDLE_POLL)
+    if (pn_crew_of(io)->idle_mode != PINION_IDLE_POLL)
         (void)sched_yield();
 }
 
@@ -356,8 +254,8 @@ static void pool_yield(struct pinion_io *io)
  * to another thread. */
 static void pool_blocking(struct pinion_io *io)
 {
-    pn_worker_make_way();
-    struct pn_worker *worker = pn_membership_find(pn_pool_of(io));
+    pn_pool_make_way();
+    struct pn_worker *worker = pn_membership_find(pn_crew_of(io));
     if (worker)
         pn_worker_flush(worker);
 }

@@ -219,7 +219,7 @@ static struct pinion_task *begin_round(struct pn_scheduler *scheduler, struct pn
     scout->goes_everywhere = now - scout->awake_since >= scheduler->spin_ns;
     scout->walk = pn_neighbor_walk(scout->neighbors, next_random(scout));
     struct pinion_task *task = own(scheduler, scout);
-    if (!task && is_near(scout, scheduler->caller))
+    if (!task && scheduler->caller && is_near(scout, scheduler->caller))
         task = steal_from(scout, scheduler->caller, now);
     return task;
 }
@@ -275,7 +275,7 @@ static struct pinion_task *end_round(struct pn_scheduler *scheduler, struct pn_s
     const bool far_too = pn_neighbor_distance(&scout->walk) > PN_FARTHEST;
     struct pinion_task *task = NULL;
     scout->is_in_round = false;
-    if (far_too && !is_near(scout, scheduler->caller))
+    if (far_too && scheduler->caller && !is_near(scout, scheduler->caller))
         task = steal_from(scout, scheduler->caller, now);
     if (!task)
         task = steal_from_reserves(scheduler, scout, far_too, now);
@@ -296,7 +296,8 @@ static bool has_work_on(struct pn_scheduler *scheduler, unsigned node)
         if ((node == ANYWHERE || node == i) && pn_lane_count(scheduler->lanes[i]))
             return true;
     const struct pn_scout *caller = scheduler->caller;
-    if ((node == ANYWHERE || node == caller->neighbors->home) && pn_deque_count(caller->deque))
+    if (caller && (node == ANYWHERE || node == caller->neighbors->home) &&
+        pn_deque_count(caller->deque))
         return true;
     const unsigned high = pn_load_seq_cst(&scheduler->high);
     for (unsigned i = 0; i < high; i++) {

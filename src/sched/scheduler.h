@@ -61,7 +61,7 @@ struct pn_scheduler {
     /* Constant. */
     int64_t spin_ns; /* how long a search goes on; INT64_MAX: for ever */
     struct pn_lane *const *lanes; /* one a node of idle */
-    struct pn_scout *caller;      /* of the thread that made the pool */
+    struct pn_scout *caller;      /* of the thread that made the pool, or NULL */
     _Atomic(struct pn_scout *) *base; /* of base workers; an entry is set once */
     struct pn_idle idle;
 

@@ -4,10 +4,10 @@
  * has, whatever deadline passes meanwhile; its reservation ends before it is seen to be done; and
  * the pool's end finds every thread.
  *
- * Restates reserve_locked, hand_over_locked, hand_over, pn_pool_reserve_run, start_reserve,
- * pn_pool_reserve_ended, pn_pool_lie_down, pn_pool_retire, pn_pool_join and thread_main of
- * src/pool/threads.c, and wait_for_signal, wait_for_command, run_reserved and reserve_live of
- * src/pool/worker.c.
+ * Restates reserve_locked, hand_over_locked, hand_over, pn_crew_reserve_run, start_reserve,
+ * pn_crew_reserve_ended, pn_crew_lie_down, pn_crew_retire, pn_crew_join and thread_main of
+ * src/crew/threads.c, wait_for_signal, wait_for_command and reserve_live of src/crew/rest.c, and
+ * pn_pool_run_reserved of src/pool/worker.c.
  *
  * Abstracts: memory is sequentially consistent; what is done under the pool's lock is one step; a
  * thread can always be had; there is one node; no thread takes a seat or stands in for another.

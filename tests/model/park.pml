@@ -3,10 +3,10 @@
  * Who queues and who sleeps: every task that was queued is run, by as many workers as there are
  * tasks, and a pool that ends ends.
  *
- * Restates pn_worker_signal, sleep_until_signaled, sleep_for_work, next_task and base_live of
- * src/pool/worker.c, pn_pool_wake of src/pool/spawn.c, begin_search, search, found and lie_down of
- * src/sched/scheduler.c, pn_idle_* of src/sched/idle.c, and from pn_pool_join of src/pool/threads.c
- * what it says to base workers.
+ * Restates pn_worker_signal and pn_worker_sleep of src/crew/rest.c, sleep_for_work, next_task and
+ * pn_pool_base_live of src/pool/worker.c, pn_crew_wake of src/crew/queueing.c, begin_search, search,
+ * found and lie_down of src/sched/scheduler.c, pn_idle_* of src/sched/idle.c, and from pn_crew_join
+ * of src/crew/threads.c what it says to base workers.
  *
  * Abstracts: memory is sequentially consistent (idle_model.cpp has its orders); all queues are one
  * counter; every seat has its thread; nobody spins; all workers are equally near; that enough of
@@ -54,7 +54,7 @@ inline worker_signal(slot)
     fi
 }
 
-inline sleep_until_signaled()
+inline worker_sleep()
 {
     if
 #ifndef MUTANT_SLEEPS_OVER_A_SIGNAL
@@ -144,7 +144,7 @@ inline rise()
 inline sleep_for_work()
 {
     if
-    :: !ending -> sleep_until_signaled()
+    :: !ending -> worker_sleep()
     :: else
     fi;
     signal[me] = CALM;

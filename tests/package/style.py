@@ -9,7 +9,7 @@ ROOT = Path(sys.argv[1])
 COLUMNS = 100
 
 # A room may include its own headers and those of the rooms before it.
-ROOMS = ["src/base", "topology", "alloc", "src/io", "src/sched", "src/pool", "src/loop",
+ROOMS = ["src/base", "topology", "alloc", "src/io", "src/sched", "src/crew", "src/pool", "src/loop",
          "src/observe"]
 PEERS = [{"src/pool", "src/loop"}]
 # These see the public headers and their own.

@@ -5,9 +5,9 @@
 #ifndef PN_STRICT_H
 #define PN_STRICT_H
 
-struct pinion_pool;
+struct pn_crew;
 
 /* Tries every seat. 0, or the error of the first rung that is degraded, with its detail. */
-int pn_pool_check_strict(struct pinion_pool *pool);
+int pn_crew_check_strict(struct pn_crew *crew);
 
 #endif

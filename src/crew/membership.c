@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which worker is the calling thread? A list a thread, of the pools in which it has a slot: its own
- * pool, if it is a pool's thread, and those that it made. Entries of pools that are gone are told
- * by their id, and cleared away when the thread makes its next pool or exits.
+ * Which worker is the calling thread? A list a thread, of the crews in which it has a slot: its own
+ * crew, if it is a crew's thread, and those that it made. Entries of crews that are gone are told
+ * by their id, and cleared away when the thread makes its next crew or exits.
  */
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pool.h"
 #include "process.h"
+#include "queueing.h"
 
 static _Thread_local
     __attribute__((tls_model("initial-exec"))) struct pn_membership *memberships;
 
-/* Pools that are alive, for threads that exit: a pool is unregistered before it is torn down. */
+/* Crews that are alive, for threads that exit: a crew is unregistered before it is torn down. */
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct pinion_pool *registry;
-static struct pinion_pool *lost; /* of parents of this process: for leak checkers to see */
+static struct pn_crew *registry;
+static struct pn_crew *lost; /* of parents of this process: for leak checkers to see */
 static _Atomic uint64_t last_id;
 static pthread_once_t exit_hook_once = PTHREAD_ONCE_INIT;
 static pthread_key_t exit_hook;
@@ -26,10 +26,10 @@ uint64_t pn_membership_new_id(void) { return pn_fetch_add_relaxed(&last_id, UINT
 
 static void use_head(struct pn_head *head) { pn_thread()->head = &head->shared; }
 
-struct pn_worker *pn_membership_search(const struct pinion_pool *pool)
+struct pn_worker *pn_membership_search(const struct pn_crew *crew)
 {
     for (const struct pn_membership *entry = memberships; entry; entry = entry->next) {
-        if (entry->pool_id == pool->id) {
+        if (entry->crew_id == crew->id) {
             use_head(entry->head);
             return entry->worker;
         }
@@ -41,7 +41,7 @@ struct pn_head *pn_head_create(struct pn_worker *worker)
 {
     struct pn_head *head = malloc(sizeof *head);
     if (head)
-        *head = (struct pn_head){.pool_id = worker->pool->id, .worker = worker, .holders = 1};
+        *head = (struct pn_head){.crew_id = worker->crew->id, .worker = worker, .holders = 1};
     return head;
 }
 
@@ -68,7 +68,7 @@ static void free_entry_locked(struct pn_membership *entry)
     free(entry);
 }
 
-/* A pool's thread enters its own entry before any other, so it is the last of the list. */
+/* A crew's thread enters its own entry before any other, so it is the last of the list. */
 static struct pn_membership *own(void)
 {
     struct pn_membership *entry = memberships;
@@ -87,7 +87,7 @@ void pn_membership_move_own(struct pn_worker *worker) { pn_membership_move(own()
 
 void pn_membership_enter(struct pn_membership *entry, struct pn_worker *worker)
 {
-    entry->pool_id = worker->pool->id;
+    entry->crew_id = worker->crew->id;
     entry->is_caller = false;
     entry->next = NULL;
     memberships = entry;
@@ -102,20 +102,20 @@ void pn_membership_move(struct pn_membership *entry, struct pn_worker *worker)
     use_head(entry->head);
 }
 
-static struct pinion_pool *registered_locked(uint64_t id)
+static struct pn_crew *registered_locked(uint64_t id)
 {
-    struct pinion_pool *pool = registry;
-    while (pool && pool->id != id)
-        pool = pool->next_pool;
-    return pool;
+    struct pn_crew *crew = registry;
+    while (crew && crew->id != id)
+        crew = crew->next_crew;
+    return crew;
 }
 
-/* Frees the calling thread's entry of one pool. */
+/* Frees the calling thread's entry of one crew. */
 static void forget_locked(uint64_t id)
 {
     for (struct pn_membership **link = &memberships; *link; link = &(*link)->next) {
         struct pn_membership *entry = *link;
-        if (entry->pool_id == id && entry->is_caller) {
+        if (entry->crew_id == id && entry->is_caller) {
             *link = entry->next;
             free_entry_locked(entry);
             return;
@@ -123,13 +123,13 @@ static void forget_locked(uint64_t id)
     }
 }
 
-/* Frees the entries of pools that are gone. */
+/* Frees the entries of crews that are gone. */
 static void forget_gone_locked(void)
 {
     struct pn_membership **link = &memberships;
     while (*link) {
         struct pn_membership *entry = *link;
-        if (entry->is_caller && !registered_locked(entry->pool_id)) {
+        if (entry->is_caller && !registered_locked(entry->crew_id)) {
             *link = entry->next;
             free_entry_locked(entry);
         } else {
@@ -138,7 +138,7 @@ static void forget_gone_locked(void)
     }
 }
 
-/* A thread ends that made pools: what it queued goes where workers look without it. */
+/* A thread ends that made crews: what it queued goes where workers look without it. */
 static void leave_all(void *unused)
 {
     (void)unused;
@@ -149,12 +149,12 @@ static void leave_all(void *unused)
         memberships = entry->next;
         if (!entry->is_caller)
             continue;
-        struct pinion_pool *pool = registered_locked(entry->pool_id);
-        if (pool) {
+        struct pn_crew *crew = registered_locked(entry->crew_id);
+        if (crew) {
             pn_worker_flush(entry->worker);
-            pn_lock(&pool->lock);
+            pn_lock(&crew->lock);
             entry->worker->has_thread = false;
-            pn_unlock(&pool->lock);
+            pn_unlock(&crew->lock);
         }
         free_entry_locked(entry);
     }
@@ -163,10 +163,10 @@ static void leave_all(void *unused)
 
 void pn_membership_leave(void) { leave_all(NULL); }
 
-void pn_membership_forget(const struct pinion_pool *pool)
+void pn_membership_forget(const struct pn_crew *crew)
 {
     (void)pthread_mutex_lock(&registry_lock);
-    forget_locked(pool->id);
+    forget_locked(crew->id);
     (void)pthread_mutex_unlock(&registry_lock);
 }
 
@@ -175,9 +175,9 @@ static void before_fork(void) { (void)pthread_mutex_lock(&registry_lock); }
 static void after_fork(bool is_child)
 {
     if (is_child && registry) {
-        struct pinion_pool **end = &registry;
+        struct pn_crew **end = &registry;
         while (*end)
-            end = &(*end)->next_pool;
+            end = &(*end)->next_crew;
         *end = lost;
         lost = registry;
         registry = NULL;
@@ -187,13 +187,13 @@ static void after_fork(bool is_child)
 
 __attribute__((constructor)) static void watch_forks(void)
 {
-    pn_fork_register(PN_FORK_POOLS, before_fork, after_fork);
+    pn_fork_register(PN_FORK_CREWS, before_fork, after_fork);
 }
 
 static void make_exit_hook(void) { exit_hook_error = pthread_key_create(&exit_hook, leave_all); }
 
-/* The calling thread's entry of a pool that it makes; NULL when out of memory. */
-static struct pn_membership *make_entry(const struct pinion_pool *pool)
+/* The calling thread's entry of a crew that it makes; NULL when out of memory. */
+static struct pn_membership *make_entry(const struct pn_crew *crew)
 {
     (void)pthread_once(&exit_hook_once, make_exit_hook);
     /* The value only has to be there for the hook to run. */
@@ -202,15 +202,16 @@ static struct pn_membership *make_entry(const struct pinion_pool *pool)
     struct pn_membership *entry = malloc(sizeof *entry);
     if (entry)
         *entry = (struct pn_membership){
-            .pool_id = pool->id, .worker = pool->caller, .head = pool->caller->head,
+            .crew_id = crew->id, .worker = crew->caller, .head = crew->caller->head,
             .is_caller = true};
     return entry;
 }
 
-int pn_membership_register(struct pinion_pool *pool)
+int pn_membership_register(struct pn_crew *crew)
 {
-    struct pn_membership *entry = pool->has_caller ? make_entry(pool) : NULL;
-    if (pool->has_caller && !entry)
+    const bool has_entry = crew->caller && crew->has_caller;
+    struct pn_membership *entry = has_entry ? make_entry(crew) : NULL;
+    if (has_entry && !entry)
         return -ENOMEM;
     if (entry)
         pn_thread_note_stack();
@@ -221,19 +222,19 @@ int pn_membership_register(struct pinion_pool *pool)
         memberships = entry;
         entry->head->holders++;
     }
-    pool->next_pool = registry;
-    registry = pool;
+    crew->next_crew = registry;
+    registry = crew;
     (void)pthread_mutex_unlock(&registry_lock);
     return 0;
 }
 
-void pn_membership_unregister(struct pinion_pool *pool)
+void pn_membership_unregister(struct pn_crew *crew)
 {
     (void)pthread_mutex_lock(&registry_lock);
-    struct pinion_pool **link = &registry;
-    while (*link != pool)
-        link = &(*link)->next_pool;
-    *link = pool->next_pool;
-    forget_locked(pool->id);
+    struct pn_crew **link = &registry;
+    while (*link != crew)
+        link = &(*link)->next_crew;
+    *link = crew->next_crew;
+    forget_locked(crew->id);
     (void)pthread_mutex_unlock(&registry_lock);
 }

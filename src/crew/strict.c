@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "detail.h"
-#include "pool.h"
+#include "crew.h"
 
 static int try_cpu(int cpu)
 {
@@ -23,23 +23,23 @@ static int try_cpu(int cpu)
 /* On a thread of its own, since trying moves the thread. */
 static void *try_seats(void *argument)
 {
-    struct pinion_pool *pool = argument;
-    for (unsigned i = 0; i < pool->place_count; i++) {
-        const int cpu = pool->plan->seats[i].cpu;
+    struct pn_crew *crew = argument;
+    for (unsigned i = 0; i < crew->place_count; i++) {
+        const int cpu = pn_crew_seat(crew, i).cpu;
         const int error = cpu >= 0 ? try_cpu(cpu) : 0;
         if (error)
-            pn_pool_degrade(pool, error, "CPU %d can't be pinned to: the kernel refused (%s)", cpu,
+            pn_crew_degrade(crew, error, "CPU %d can't be pinned to: the kernel refused (%s)", cpu,
                             strerrordesc_np(-error));
     }
     return NULL;
 }
 
-static int run_trial(struct pinion_pool *pool)
+static int run_trial(struct pn_crew *crew)
 {
     pthread_t thread;
     sigset_t former;
     pn_block_signals(&former);
-    const int error = pthread_create(&thread, NULL, try_seats, pool);
+    const int error = pthread_create(&thread, NULL, try_seats, crew);
     (void)pthread_sigmask(SIG_SETMASK, &former, NULL);
     if (error)
         return pn_error(EAGAIN, "no thread can be had to try the seats");
@@ -47,13 +47,13 @@ static int run_trial(struct pinion_pool *pool)
     return 0;
 }
 
-int pn_pool_check_strict(struct pinion_pool *pool)
+int pn_crew_check_strict(struct pn_crew *crew)
 {
-    const int error = pool->is_pinning ? run_trial(pool) : 0;
+    const int error = crew->is_pinning ? run_trial(crew) : 0;
     if (error)
         return error;
-    if (!pool->degraded_length)
+    if (!crew->degraded_length)
         return 0;
-    return pn_error(-pool->degraded_error, "strict, and degraded: %.*s",
-                    (int)strcspn(pool->degraded, "\n"), pool->degraded);
+    return pn_error(-crew->degraded_error, "strict, and degraded: %.*s",
+                    (int)strcspn(crew->degraded, "\n"), crew->degraded);
 }

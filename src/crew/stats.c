@@ -1,39 +1,40 @@
 /* SPDX-License-Identifier: MIT
  *
- * What others may know of a pool while it runs.
+ * What others may know of a crew while it runs.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "pool.h"
+#include "crew.h"
 #include "slab.h"
 
 /* Calls visit for every slot that was made: the caller's, base slots, reserve slots. */
-static void each_worker(struct pinion_pool *pool, void (*visit)(struct pn_worker *, void *),
+static void each_worker(struct pn_crew *crew, void (*visit)(struct pn_worker *, void *),
                         void *context)
 {
-    visit(pool->caller, context);
-    const unsigned high = pn_load_acquire(&pool->scheduler.high);
+    if (crew->caller)
+        visit(crew->caller, context);
+    const unsigned high = pn_load_acquire(&crew->scheduler.high);
     for (unsigned i = 0; i < high; i++)
-        visit(pn_load_acquire(&pool->base[i]), context);
-    const unsigned count = pn_load_acquire(&pool->reserve_count);
+        visit(pn_load_acquire(&crew->base[i]), context);
+    const unsigned count = pn_load_acquire(&crew->reserve_count);
     for (unsigned i = 0; i < count; i++)
-        visit(pn_pool_reserve(pool, i), context);
+        visit(pn_crew_reserve(crew, i), context);
 }
 
-/* In a child of the pool's process nothing of it changes any more, and its lock may be held by a
+/* In a child of the crew's process nothing of it changes any more, and its lock may be held by a
  * thread that is not there. */
-static void lock(struct pinion_pool *pool)
+static void lock(struct pn_crew *crew)
 {
-    if (!pn_pool_is_lost(pool))
-        pn_lock(&pool->lock);
+    if (!pn_crew_is_lost(crew))
+        pn_lock(&crew->lock);
 }
 
-static void unlock(struct pinion_pool *pool)
+static void unlock(struct pn_crew *crew)
 {
-    if (!pn_pool_is_lost(pool))
-        pn_unlock(&pool->lock);
+    if (!pn_crew_is_lost(crew))
+        pn_unlock(&crew->lock);
 }
 
 static void add_counters(const struct pn_counters *counters, struct pinion_pool_stats *stats)
@@ -58,23 +59,23 @@ static void add_worker(struct pn_worker *worker, void *context)
     stats->remote_frees += slab.remote_frees;
 }
 
-void pinion_pool_stats(struct pinion_pool *pool, struct pinion_pool_stats *stats)
+void pn_crew_stats(struct pn_crew *crew, struct pinion_pool_stats *stats)
 {
-    *stats = (struct pinion_pool_stats){.cpu_count = pool->cpu_count};
-    lock(pool);
-    stats->parallel_count = pool->parallel_count;
-    stats->capacity = pn_pool_capacity_locked(pool);
-    if (!pn_pool_is_lost(pool)) /* alive: what is being created is not yet */
-        stats->threads = pool->threads - pool->starting;
-    stats->threads_peak = pool->threads_peak;
-    unlock(pool);
-    each_worker(pool, add_worker, stats);
-    for (unsigned i = 0; i < pool->node_count; i++) {
+    *stats = (struct pinion_pool_stats){.cpu_count = crew->cpu_count};
+    lock(crew);
+    stats->parallel_count = crew->parallel_count;
+    stats->capacity = pn_crew_capacity_locked(crew);
+    if (!pn_crew_is_lost(crew)) /* alive: what is being created is not yet */
+        stats->threads = crew->threads - crew->starting;
+    stats->threads_peak = crew->threads_peak;
+    unlock(crew);
+    each_worker(crew, add_worker, stats);
+    for (unsigned i = 0; i < crew->node_count; i++) {
         struct pn_slab_stats slab;
-        add_counters(&pool->nodes[i].counters, stats);
-        stats->inlined += pn_load_relaxed(&pool->nodes[i].inlined);
-        stats->injected += pn_load_relaxed(&pool->nodes[i].injected);
-        pn_slab_stats(pool->nodes[i].slab, &slab);
+        add_counters(&crew->nodes[i].counters, stats);
+        stats->inlined += pn_load_relaxed(&crew->nodes[i].inlined);
+        stats->injected += pn_load_relaxed(&crew->nodes[i].injected);
+        pn_slab_stats(crew->nodes[i].slab, &slab);
         stats->remote_frees += slab.remote_frees;
     }
 }
@@ -86,7 +87,7 @@ struct rows {
 
 static void name_row(const struct pn_worker *worker, char name[static 16])
 {
-    if (worker->role == PN_CALLER)
+    if (worker->role == PN_CALLER || pn_worker_is_program_seat(worker))
         (void)snprintf(name, 16, "caller");
     else
         (void)snprintf(name, 16, worker->role == PN_BASE ? "pinion/%u" : "pinion/r%u",
@@ -104,9 +105,9 @@ static void fill_row(struct pn_worker *worker, void *context)
     struct pn_slab_stats slab;
     size_t local = 0, elsewhere = 0;
     name_row(worker, row.name);
-    lock(worker->pool);
-    row.alive = worker->has_thread && !pn_pool_is_lost(worker->pool);
-    unlock(worker->pool);
+    lock(worker->crew);
+    row.alive = worker->has_thread && !pn_crew_is_lost(worker->crew);
+    unlock(worker->crew);
     row.tasks = pn_load_relaxed(&worker->counters.tasks) +
                 pn_load_relaxed(&worker->counters.handed);
     row.inlined = pn_plain_load_relaxed(&worker->head->shared.inlined);
@@ -124,28 +125,28 @@ static void fill_row(struct pn_worker *worker, void *context)
     rows->rows[i] = row;
 }
 
-size_t pinion_pool_workers(struct pinion_pool *pool, struct pinion_worker_stats *workers,
-                           size_t count)
+size_t pn_crew_workers(struct pn_crew *crew, struct pinion_worker_stats *workers,
+                       size_t count)
 {
     struct rows rows = {.rows = workers, .count = count};
     const int saved = errno;
-    each_worker(pool, fill_row, &rows);
+    each_worker(crew, fill_row, &rows);
     errno = saved;
     return rows.filled;
 }
 
-size_t pinion_pool_degraded(struct pinion_pool *pool, char *buffer, size_t size)
+size_t pn_crew_degraded(struct pn_crew *crew, char *buffer, size_t size)
 {
-    const bool is_lost = pn_pool_is_lost(pool);
+    const bool is_lost = pn_crew_is_lost(crew);
     if (!is_lost)
-        (void)pthread_mutex_lock(&pool->slow_lock);
-    const size_t length = pool->degraded_length;
+        (void)pthread_mutex_lock(&crew->slow_lock);
+    const size_t length = crew->degraded_length;
     if (size) {
         const size_t copied = length < size ? length : size - 1;
-        memcpy(buffer, pool->degraded, copied);
+        memcpy(buffer, crew->degraded, copied);
         buffer[copied] = '\0';
     }
     if (!is_lost)
-        (void)pthread_mutex_unlock(&pool->slow_lock);
+        (void)pthread_mutex_unlock(&crew->slow_lock);
     return length;
 }

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How a crew's threads sleep and are woken, and the life of a reserve thread, which runs what it is
+ * handed.
+ */
+#include <errno.h>
+
+#include "crew.h"
+#include "futex.h"
+#include "queueing.h"
+#include "slab.h"
+#include "spin.h"
+
+void pn_worker_signal(struct pn_worker *worker)
+{
+    /* Release: the command, pairs with the acquire loads and exchanges of the thread. */
+    const uint32_t was = pn_exchange_acq_rel(&worker->signal, PN_SIGNAL_SIGNALED);
+    if (was == PN_SIGNAL_SLEEPING)
+        pn_futex_wake(&worker->signal, 1);
+    else if (was == PN_SIGNAL_WAITING)
+        worker->crew->kind->wake(worker);
+}
+
+void pn_worker_sleep(struct pn_worker *worker)
+{
+    uint32_t seen = PN_SIGNAL_CALM;
+    /* Acquire: pairs with pn_worker_signal. */
+    if (!pn_cas_acq_rel(&worker->signal, &seen, PN_SIGNAL_SLEEPING))
+        return;
+    while (pn_load_acquire(&worker->signal) == PN_SIGNAL_SLEEPING)
+        (void)pn_futex_wait(&worker->signal, PN_SIGNAL_SLEEPING, INT64_MAX);
+}
+
+/* ---- reserve threads ---- */
+
+/* When a thread that is idle from now on has been so for retire_after. */
+static int64_t retire_deadline(const struct pn_crew *crew)
+{
+    const int64_t now = pn_now();
+    return crew->retire_after < INT64_MAX - now ? now + crew->retire_after : INT64_MAX;
+}
+
+static bool is_signaled(const void *worker)
+{
+    /* Acquire: pairs with hand_over_locked. */
+    return pn_load_acquire(&((const struct pn_worker *)worker)->signal) == PN_SIGNAL_SIGNALED;
+}
+
+/* Waits for a signal the way the crew's idle mode says. False at the deadline. */
+static bool wait_for_signal(struct pn_worker *worker, int64_t deadline)
+{
+    const int64_t spin_ns = worker->crew->spin_ns;
+    if (spin_ns && pn_spin(is_signaled, worker, deadline, spin_ns, NULL))
+        return true;
+    if (spin_ns == INT64_MAX)
+        return false;
+    if (pn_crew_lie_down(worker))
+        while (!is_signaled(worker))
+            if (pn_futex_wait(&worker->signal, PN_SIGNAL_CALM, deadline) == -ETIMEDOUT)
+                return false;
+    return true;
+}
+
+/* Waits for a command; false: the thread is surplus, and ends. */
+static bool wait_for_command(struct pn_worker *worker)
+{
+    struct pn_crew *crew = worker->crew;
+    pn_slab_flush(worker->slab);
+    for (;;) {
+        const int64_t deadline = worker->is_expiring ? retire_deadline(crew) : INT64_MAX;
+        if (wait_for_signal(worker, deadline)) {
+            /* Relaxed: it is signaled once a command, under the lock, after it was listed there. */
+            pn_store_relaxed(&worker->signal, PN_SIGNAL_CALM);
+            return true;
+        }
+        if (pn_crew_retire(worker))
+            return false;
+    }
+}
+
+bool pn_worker_end_reservation(struct pn_worker *worker)
+{
+    pn_worker_flush(worker);
+    if (worker->is_loose) {
+        worker->is_loose = false;
+        worker->floats = NULL;
+    }
+    return pn_crew_reserve_ended(worker);
+}
+
+/* The slot that the thread goes on in, or NULL: it ends. */
+static struct pn_worker *reserve_live(struct pn_worker *worker)
+{
+    while (wait_for_command(worker)) {
+        const struct pn_command command = worker->command;
+        if (command.become)
+            return command.become;
+        if (!command.task)
+            break;
+        if (!worker->crew->kind->run_reserved(worker, &command))
+            break;
+    }
+    return NULL;
+}
+
+struct pn_worker *pn_worker_live(struct pn_worker *worker)
+{
+    pn_worker_name_thread(worker);
+    if (!worker->crew->is_pinning)
+        pn_worker_unpin(worker);
+    if (worker->role == PN_RESERVE)
+        return reserve_live(worker);
+    pn_worker_take_seat(worker);
+    return worker->crew->kind->base_live(worker);
+}
