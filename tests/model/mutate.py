@@ -222,8 +222,6 @@ SURVIVORS = {
         'equivalent: pn_deque_take_back finds out, too; this saves the lock',
     ('deque.c', 'pn_deque_steal', 'is_any_public(', 'true'): LOOKED,
     ('deque.c', 'pn_deque_steal_since', 'is_any_public(', 'true'): LOOKED,
-    ('deque.h', 'pn_deque_count', 'pn_load_seq_cst(&deque->top)', '*'):
-        'a top that is too low makes the count too high: a look in vain',
     ('ask.h', 'pn_let_ask', 'pn_plain_store_seq_cst(', 'release'): CLEARS,
     ('ask.h', 'pn_let_ask', 'pn_plain_store_seq_cst(', 'relaxed'): CLEARS,
     ('ask.h', 'pn_ask_no_more', 'pn_deque_is_requested(deque)', 'false'):
@@ -237,7 +235,7 @@ SURVIVORS = {
     ('waiter.c', 'wait', 'return satisfied(', 'false'):
         'equivalent: who is told that time is over takes itself out of where the signal would come '
         'from, or else waits for it',
-    ('waiter.c', 'wait', 'pn_fetch_and_acq_rel(', '*'):
+    ('waiter.c', 'sleep_parked', 'pn_fetch_and_acq_rel(', '*'):
         'equivalent: it publishes nothing, and satisfied() acquires after it',
     ('task.c', 'pn_task_finish', 'pn_exchange_acq_rel(', 'release'): PLAIN,
     ('task.c', 'pn_task_take', 'pn_cas_acq_rel(', '*'): CLAIMED,
@@ -255,6 +253,8 @@ SURVIVORS = {
     ('cancel.c', 'pn_cancel_renew', 'pn_cas_acq_rel(', '*'):
         "equivalent: it goes on with the request's release sequence, so who delivers it or sees "
         'it later acquires what came before the request',
+    ('cancel.c', 'pn_await_enter_all', 'while (', 'once'):
+        'not reached: no thread of a model is in two awaits of what it runs itself; the suites are',
     ('cancel.c', 'pn_cancel_renew', 'while (', 'once'):
         'equivalent: what changes the word meanwhile is a request of its own, which is pending, as '
         'it would be after another turn; pn_cancel_show changes nothing where this does',
