@@ -23,15 +23,16 @@
 /* Enough for what a task does that makes no others, and for the library; at most a quarter. */
 #define STACK_LEFT ((size_t)16 * 1024)
 
-/* running: the thread's handler of overflows reads it. ended: it could not be let go of while it
- * ran. */
+/* A handler of signals reads it, too. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct pn_fiber *running;
 
 struct pn_fiber *pn_fiber_running(void) { return running; }
 
 #if IS_WATCHED
 
-static _Thread_local void *ended_tsan;
+#if PN_FIBER_TSAN
+static _Thread_local void *ended_tsan; /* the last to run here: it could not be let go of then */
+#endif
 
 /* What is told before a switch and after it: by who leaves, and by who goes on. */
 static void tell_leaving(struct pn_fiber *from, struct pn_fiber *to, bool ends)

@@ -30,7 +30,7 @@
 #define CACHED_MAX    64u
 #define CACHED_BYTES  (16384 * KIB) /* of a class in a cache, however deep they were used */
 #define BATCH         16u           /* to and from the depot at once */
-#define CUT_MIN       ((size_t)16)  /* stacks of a class' first slab; each next has as many as all */
+#define CUT_MIN       ((size_t)16)  /* stacks of a first slab; each next has as many as all before */
 #define CUT_MAX       ((size_t)1024)
 
 /* One mapping; guard and stack by turns. */
@@ -40,7 +40,7 @@ struct slab {
     size_t length;
 };
 
-/* All under the depot's lock. count = cut + what is left of the newest slab >= free_count. */
+/* All under the depot's lock. count = stacks that were cut + rest_count >= free_count. */
 struct shelf {
     char **free; /* lowest usable addresses; there is room for count */
     size_t free_count;

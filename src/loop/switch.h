@@ -35,12 +35,13 @@
 
 #include <stddef.h>
 
-/* Saves where the caller is, its stack pointer into *from, and goes on where `to` was saved; returns
- * when someone switches to what is in *from. */
+/* Saves where the caller is, its stack pointer into *from, and goes on where `to` was saved;
+ * returns when someone switches to what is in *from. */
 void pn_switch(void **from, void *to);
 
 /* What the first switch to a new stack needs, written below top; returns the `to` for it. entry
- * must never return. It begins with the caller's floating-point modes. low: where the stack ends. */
+ * must never return. It begins with the caller's floating-point modes. low: where the stack
+ * ends. */
 void *pn_switch_prepare(void *low, void *top, void (*entry)(void *argument), void *argument);
 
 #endif
