@@ -92,6 +92,7 @@ static void note_bounds(struct pn_fiber *fiber)
 void pn_fiber_init_thread(struct pn_fiber *fiber)
 {
     memset(fiber, 0, sizeof *fiber);
+    fiber->errno_place = &errno;
     fiber->magic = PN_FIBER_ALIVE;
     note_bounds(fiber);
 #if PN_FIBER_TSAN
@@ -123,6 +124,7 @@ void pn_fiber_prepare(struct pn_fiber *fiber, void (*entry)(void *argument), voi
     fiber->local = NULL;
     fiber->stack_low = (uintptr_t)fiber->stack.low + left;
     fiber->saved_errno = 0;
+    fiber->errno_place = &errno;
     fiber->magic = PN_FIBER_ALIVE;
     fiber->entry = entry;
     fiber->argument = argument;
@@ -144,7 +146,7 @@ void pn_fiber_prepare(struct pn_fiber *fiber, void (*entry)(void *argument), voi
     fiber->stack_pointer = pn_switch_prepare(fiber->stack.low, fiber, entry, argument);
 }
 
-/* What belongs to the fiber and lies in the thread, but for errno. */
+/* What belongs to the fiber and lies in the thread. */
 static inline void enter(const struct pn_fiber *to)
 {
     struct pinion_thread *const thread = pn_thread();
@@ -153,7 +155,7 @@ static inline void enter(const struct pn_fiber *to)
     *pn_context() = to->context;
     thread->local = to->local;
     thread->stack_low = to->stack_low;
-    errno = to->saved_errno;
+    *to->errno_place = to->saved_errno;
 }
 
 void pn_fiber_switch(struct pn_fiber *from, struct pn_fiber *to)
@@ -162,7 +164,7 @@ void pn_fiber_switch(struct pn_fiber *from, struct pn_fiber *to)
     from->context = *pn_context();
     from->local = pn_thread()->local;
     from->stack_low = pn_thread()->stack_low;
-    from->saved_errno = errno;
+    from->saved_errno = *from->errno_place;
     enter(to);
 #if IS_WATCHED
     tell_leaving(from, to, false);

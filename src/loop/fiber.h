@@ -52,6 +52,7 @@ struct pn_fiber {
     uintptr_t stack_low;       /* … ->stack_low, … */
     int saved_errno;           /* … and errno */
     unsigned valgrind;         /* its number there */
+    int *errno_place;          /* &errno, of its thread: to ask is a call */
     uint64_t magic;
     struct pn_stack stack;     /* all 0: the thread's own */
     void (*entry)(void *argument);

@@ -30,7 +30,7 @@
 #define CACHED_MAX    64u
 #define CACHED_BYTES  (16384 * KIB) /* of a class in a cache, however deep they were used */
 #define BATCH         16u           /* to and from the depot at once */
-#define CUT_MIN       ((size_t)16)  /* stacks of a first slab; each next has as many as all before */
+#define CUT_MIN       ((size_t)16)  /* in the first slab; in the next as many as in all */
 #define CUT_MAX       ((size_t)1024)
 
 /* One mapping; guard and stack by turns. */
