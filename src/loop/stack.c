@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/auxvec.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -16,9 +17,6 @@
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
-#endif
-#ifndef AT_MINSIGSTKSZ
-#define AT_MINSIGSTKSZ 51
 #endif
 
 #define KIB ((size_t)1024)
@@ -91,6 +89,8 @@ static unsigned cached_max(unsigned class)
     const size_t most = CACHED_BYTES / class_bytes(class);
     return most < CACHED_MAX ? (unsigned)most : CACHED_MAX;
 }
+
+size_t pn_stack_guard_bytes(void) { return round_up(GUARD_BYTES, page_bytes()); }
 
 size_t pn_stack_min(void)
 {
@@ -167,7 +167,7 @@ int pn_stack_depot_create(int node, struct pn_stack_depot **depot)
     pn_lock_init(&made->lock, false);
     made->node = node;
     made->page = page_bytes();
-    made->guard_bytes = round_up(GUARD_BYTES, made->page);
+    made->guard_bytes = pn_stack_guard_bytes();
     *depot = made;
     return 0;
 }

@@ -47,6 +47,9 @@ struct pn_stack_stats {
  * library and a signal's, which this processor's registers make larger or smaller. */
 size_t pn_stack_min(void);
 
+/* How far below its lowest byte a stack's guard reaches. */
+size_t pn_stack_guard_bytes(void);
+
 struct pn_stack_depot;
 struct pn_stack_cache;
 
