@@ -9,6 +9,7 @@
 #include <pinion/batch.h>
 #include <pinion/clock.h>
 #include <pinion/error.h>
+#include <pinion/fiber.h>
 #include <pinion/file.h>
 #include <pinion/group.h>
 #include <pinion/io.h>

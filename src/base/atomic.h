@@ -59,12 +59,14 @@
 /* The light side of an asymmetric fence (asymmetric.h). */
 #define pn_light_fence() atomic_signal_fence(memory_order_seq_cst)
 
-/* For public fields that are not _Atomic, since C++ must read their structs: the task of a future,
- * a thread's head. */
+/* For what is not _Atomic: public fields, since C++ must read their structs (the task of a future, a
+ * thread's head), and what the kernel shares with us. */
 #define pn_plain_load_relaxed(p)     __atomic_load_n((p), __ATOMIC_RELAXED)
+#define pn_plain_load_acquire(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define pn_plain_load_seq_cst(p)     __atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define pn_plain_store_seq_cst(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
 #define pn_plain_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define pn_plain_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
 /* A counter with one writer: an increment without a locked instruction. Others may read it. */
 #define pn_count(p, n)         pn_store_relaxed((p), pn_load_relaxed(p) + (n))
