@@ -161,6 +161,20 @@ static void canceled_neighbors_cost_a_sleeper_a_wake_a_level_at_most(void **stat
     assert_true(wakes <= PN_TIMERS_LEVELS);
 }
 
+/* Else they would have to move down through all levels of the time that nobody waited for. */
+static void timers_armed_after_a_long_time_without_any_are_near(void **state)
+{
+    const int64_t late = INT64_C(3600000000000);
+    struct watched watched;
+    (void)state;
+    pn_timers_init(&timers, 0);
+    assert_int_equal(expire(late), 0);
+    arm(&watched, late + 1);
+    assert_int_equal(timers.levels, 1);
+    assert_int_equal(expire(late + 1), 1);
+    assert_int_equal(timers.levels, 0);
+}
+
 /* ---- from expired ---- */
 
 static struct watched others[4];
@@ -365,6 +379,7 @@ int main(void)
         cmocka_unit_test(deadlines_at_the_end_of_time_are_waited_for),
         cmocka_unit_test(what_is_canceled_does_not_expire_and_is_canceled_once),
         cmocka_unit_test(canceled_neighbors_cost_a_sleeper_a_wake_a_level_at_most),
+        cmocka_unit_test(timers_armed_after_a_long_time_without_any_are_near),
         cmocka_unit_test(expired_may_cancel_what_is_due_and_what_is_not),
         cmocka_unit_test(cancel_of_what_is_due_leaves_what_came_after_it_in_place),
         cmocka_unit_test(what_expired_arms_waits_for_a_later_call_even_if_it_is_past),
