@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "atomic.h"
-#include "backend.h"
+#include "arena_backend.h"
 #include "binding.h"
 #include "check.h"
 #include "detail.h"
@@ -49,11 +49,11 @@ int pinion_arena_create(int node, struct pinion_arena **arena)
     int error = 0;
     if (node < -1 || (node >= 0 && pn_memory_node_check(node) != 0))
         error = refuse_node(node);
-    else if ((error = pn_backend_create(node, arena)) != 0)
+    else if ((error = pn_arena_backend_create(node, arena)) != 0)
         error = pn_error(-error,
                         "no memory for an arena on node %d, or too many arenas (%s); free memory, "
                         "or destroy other arenas first",
-                        node, pn_backend_name());
+                        node, pn_arena_backend_name());
     errno = saved;
     return error;
 }
@@ -63,7 +63,7 @@ void pinion_arena_destroy(struct pinion_arena *arena)
     if (arena == NULL)
         return;
     int saved = errno;
-    pn_backend_destroy(arena);
+    pn_arena_backend_destroy(arena);
     errno = saved;
 }
 
@@ -74,7 +74,7 @@ void *pinion_arena_alloc(struct pinion_arena *arena, size_t size, size_t align)
     if (size == 0 || size > PTRDIFF_MAX || (align & (align - 1)) != 0)
         return NULL;
     int saved = errno;
-    void *block = pn_backend_alloc(arena, size, align);
+    void *block = pn_arena_backend_alloc(arena, size, align);
     errno = saved;
     return block;
 }
@@ -84,7 +84,7 @@ void pinion_arena_free(struct pinion_arena *arena, void *pointer, size_t size)
     if (pointer == NULL)
         return;
     int saved = errno;
-    pn_backend_free(arena, pointer, size);
+    pn_arena_backend_free(arena, pointer, size);
     errno = saved;
 }
 
@@ -110,12 +110,12 @@ const char *pn_arena_huge_pages(bool *on)
 
 void pn_arena_keep(struct pinion_arena *arena)
 {
-    pn_backend_keep(arena);
+    pn_arena_backend_keep(arena);
 }
 
 const char *pn_arena_backend(void)
 {
-    return pn_backend_name();
+    return pn_arena_backend_name();
 }
 
 void pn_arena_bind(struct pinion_arena *arena, void *address, size_t length)

@@ -13,7 +13,7 @@
  *
  * since a header is all that ever lies at the start of a region.
  */
-#include "backend.h"
+#include "arena_backend.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -276,7 +276,7 @@ __attribute__((constructor)) static void watch_forks(void)
     pn_fork_register(PN_FORK_ARENAS, before_fork, after_fork);
 }
 
-int pn_backend_create(int node, struct pinion_arena **arena)
+int pn_arena_backend_create(int node, struct pinion_arena **arena)
 {
     struct pinion_arena draft = {.node = node};
     struct region *region = map_region(&draft);
@@ -291,7 +291,7 @@ int pn_backend_create(int node, struct pinion_arena **arena)
     return 0;
 }
 
-void pn_backend_destroy(struct pinion_arena *arena)
+void pn_arena_backend_destroy(struct pinion_arena *arena)
 {
     struct record *record = record_of(arena);
     struct header *regions = record->regions;
@@ -415,7 +415,7 @@ static void *alloc_large(struct record *record, size_t size, size_t align)
     return large->block;
 }
 
-void *pn_backend_alloc(struct pinion_arena *arena, size_t size, size_t align)
+void *pn_arena_backend_alloc(struct pinion_arena *arena, size_t size, size_t align)
 {
     struct record *record = record_of(arena);
     void *block;
@@ -448,7 +448,7 @@ static void free_large(struct record *record, struct large *large)
     unmap_all(header);
 }
 
-void pn_backend_free(struct pinion_arena *arena, void *pointer, size_t size)
+void pn_arena_backend_free(struct pinion_arena *arena, void *pointer, size_t size)
 {
     (void)size;
     struct record *record = record_of(arena);
@@ -465,7 +465,7 @@ void pn_backend_free(struct pinion_arena *arena, void *pointer, size_t size)
     }
 }
 
-void pn_backend_keep(struct pinion_arena *arena)
+void pn_arena_backend_keep(struct pinion_arena *arena)
 {
     struct record *record = record_of(arena);
     pthread_mutex_lock(&record->mutex);
@@ -473,7 +473,7 @@ void pn_backend_keep(struct pinion_arena *arena)
     pthread_mutex_unlock(&record->mutex);
 }
 
-const char *pn_backend_name(void)
+const char *pn_arena_backend_name(void)
 {
     return "mmap";
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Where an arena's memory comes from: backend_jemalloc.c or backend_mmap.c, one of which is built.
+ * Where an arena's memory comes from: arena_jemalloc.c or arena_mmap.c, one of which is built.
  * Arguments are checked by arena.c before they get here.
  */
-#ifndef PN_BACKEND_H
-#define PN_BACKEND_H
+#ifndef PN_ARENA_BACKEND_H
+#define PN_ARENA_BACKEND_H
 
 #include <stddef.h>
 
@@ -22,22 +22,22 @@ struct pinion_arena {
 
 /* Makes an arena. node is -1 or one that this process may have memory on. 0 or -ENOMEM, also
  * where jemalloc's 4,095 arenas are in use. Any thread. */
-int pn_backend_create(int node, struct pinion_arena **arena);
+int pn_arena_backend_create(int node, struct pinion_arena **arena);
 
 /* Releases an arena and all of its memory. Nobody else uses it any more. */
-void pn_backend_destroy(struct pinion_arena *arena);
+void pn_arena_backend_destroy(struct pinion_arena *arena);
 
 /* size is 1 to PTRDIFF_MAX, align a power of two. NULL when out of memory. Any thread. */
-void *pn_backend_alloc(struct pinion_arena *arena, size_t size, size_t align);
+void *pn_arena_backend_alloc(struct pinion_arena *arena, size_t size, size_t align);
 
-/* Frees what pn_backend_alloc gave for this size. Any thread. */
-void pn_backend_free(struct pinion_arena *arena, void *pointer, size_t size);
+/* Frees what pn_arena_backend_alloc gave for this size. Any thread. */
+void pn_arena_backend_free(struct pinion_arena *arena, void *pointer, size_t size);
 
 /* As pn_arena_keep. */
-void pn_backend_keep(struct pinion_arena *arena);
+void pn_arena_backend_keep(struct pinion_arena *arena);
 
 /* As pn_arena_backend. */
-const char *pn_backend_name(void);
+const char *pn_arena_backend_name(void);
 
 /* Called by the backends for each mapping that they make, before it is touched: binds it to the
  * arena's node. Cannot fail: a refused bind is kept in bind_error. Keeps errno. Binding goes

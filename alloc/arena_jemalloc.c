@@ -7,7 +7,7 @@
  * Blocks never enter a thread cache: those are not per arena, and would hand memory of one node to
  * another.
  */
-#include "backend.h"
+#include "arena_backend.h"
 
 #include <errno.h>
 #include <jemalloc/jemalloc.h>
@@ -138,7 +138,7 @@ static int make_record(int node, struct record **result)
     return 0;
 }
 
-int pn_backend_create(int node, struct pinion_arena **arena)
+int pn_arena_backend_create(int node, struct pinion_arena **arena)
 {
     struct record *record = take_idle(node);
     int error = record == NULL ? make_record(node, &record) : 0;
@@ -171,7 +171,7 @@ static void restore_decay(struct record *record)
     set_decay(record, dirty_ms, muzzy_ms);
 }
 
-void pn_backend_destroy(struct pinion_arena *arena)
+void pn_arena_backend_destroy(struct pinion_arena *arena)
 {
     struct record *record = record_of(arena);
     if (pn_load_relaxed(&record->kept)) { /* the caller orders destroy after keep */
@@ -185,28 +185,28 @@ void pn_backend_destroy(struct pinion_arena *arena)
     give_idle(record);
 }
 
-void *pn_backend_alloc(struct pinion_arena *arena, size_t size, size_t align)
+void *pn_arena_backend_alloc(struct pinion_arena *arena, size_t size, size_t align)
 {
     int flags = (int)MALLOCX_ARENA(record_of(arena)->index) | MALLOCX_TCACHE_NONE |
                 MALLOCX_LG_ALIGN(__builtin_ctzll(align));
     return mallocx(size, flags);
 }
 
-void pn_backend_free(struct pinion_arena *arena, void *pointer, size_t size)
+void pn_arena_backend_free(struct pinion_arena *arena, void *pointer, size_t size)
 {
     /* Not sdallocx, which wants the alignment too. */
     (void)arena, (void)size;
     dallocx(pointer, MALLOCX_TCACHE_NONE);
 }
 
-void pn_backend_keep(struct pinion_arena *arena)
+void pn_arena_backend_keep(struct pinion_arena *arena)
 {
     struct record *record = record_of(arena);
     pn_store_relaxed(&record->kept, true); /* read by destroy only, which comes after */
     set_decay(record, -1, -1);
 }
 
-const char *pn_backend_name(void)
+const char *pn_arena_backend_name(void)
 {
     pthread_once(&version_once, read_version);
     return version;
