@@ -13,6 +13,7 @@
 #include <pinion/file.h>
 #include <pinion/group.h>
 #include <pinion/io.h>
+#include <pinion/loop.h>
 #include <pinion/net.h>
 #include <pinion/plan.h>
 #include <pinion/pool.h>

@@ -418,6 +418,9 @@ struct pn_worker *pn_membership_own(void);
 void pn_membership_enter(struct pn_membership *entry, struct pn_worker *worker);
 void pn_membership_move(struct pn_membership *entry, struct pn_worker *worker);
 void pn_membership_leave(void);
+/* A thread of the program's comes to the program seat, and goes. The entry is on its stack. */
+void pn_membership_visit(struct pn_membership *entry, struct pn_worker *worker);
+void pn_membership_unvisit(struct pn_membership *entry);
 /* The calling thread, a crew's own, is in another slot of it now. */
 void pn_membership_move_own(struct pn_worker *worker);
 /* Registers a new crew, and gives the calling thread its caller's slot if it has a caller. 0 or

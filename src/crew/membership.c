@@ -163,6 +163,26 @@ static void leave_all(void *unused)
 
 void pn_membership_leave(void) { leave_all(NULL); }
 
+void pn_membership_visit(struct pn_membership *entry, struct pn_worker *worker)
+{
+    entry->crew_id = worker->crew->id;
+    entry->is_caller = false;
+    entry->next = memberships;
+    memberships = entry;
+    pn_membership_move(entry, worker);
+    pn_thread_note_stack();
+}
+
+void pn_membership_unvisit(struct pn_membership *entry)
+{
+    struct pn_membership **link = &memberships;
+    while (*link != entry)
+        link = &(*link)->next;
+    *link = entry->next;
+    if (pn_thread()->head == &entry->head->shared)
+        pn_thread()->head = &pn_head_none;
+}
+
 void pn_membership_forget(const struct pn_crew *crew)
 {
     (void)pthread_mutex_lock(&registry_lock);

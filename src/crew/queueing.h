@@ -68,4 +68,12 @@ struct pinion_task *pn_node_create_task(struct pn_crew_node *node, const struct 
  * worker (pn_crew_wake). */
 struct pinion_task *pn_node_inject(struct pn_crew_node *node, const struct pn_spawn *spawn);
 
+/* Entries of the vtable (interface.h): those that are the same for pool and loop, and spawn for a
+ * task that is to have a thread of its own. */
+int pn_crew_spawn(struct pinion_io *io, const struct pn_spawn *spawn,
+                  struct pinion_task **started);
+bool pn_crew_take_own(struct pinion_io *io, struct pinion_task *task);
+void pn_crew_claimed(struct pinion_io *io, struct pinion_task *task);
+void pn_crew_drop(struct pinion_io *io, struct pinion_task *task);
+
 #endif

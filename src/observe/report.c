@@ -9,6 +9,7 @@
 
 #include "arena.h"
 #include "interrupt.h"
+#include "loop.h"
 #include "pool.h"
 #include "settings.h"
 
@@ -58,7 +59,8 @@ static int print_workers(struct pn_crew *crew, FILE *stream)
     return 0;
 }
 
-static int report(struct pn_crew *crew, FILE *stream)
+/* backend: what the workers wait in, if that is to be said. */
+static int report(struct pn_crew *crew, const char *backend, FILE *stream)
 {
     struct pinion_pool_stats stats;
     char degraded[sizeof crew->degraded];
@@ -76,6 +78,8 @@ static int report(struct pn_crew *crew, FILE *stream)
     char words[PN_INTERRUPT_WORDS];
     pn_interrupt_describe(words, sizeof words);
     (void)fprintf(stream, "%s\n", words);
+    if (backend)
+        (void)fprintf(stream, "waits in %s\n", backend);
     print_lines(stream, "plan: ", pinion_plan_reason(crew->plan));
     print_lines(stream, "degraded: ", degraded);
     const int error = print_workers(crew, stream);
@@ -88,5 +92,12 @@ static int report(struct pn_crew *crew, FILE *stream)
 
 int pinion_pool_report(struct pinion_pool *pool, FILE *stream)
 {
-    return report(&pool->crew, stream);
+    return report(&pool->crew, NULL, stream);
+}
+
+int pinion_loop_report(struct pinion_loop *loop, FILE *stream)
+{
+    char backend[PN_BACKEND_WORDS];
+    pn_loop_describe_backend(loop, backend, sizeof backend);
+    return report(&loop->crew, backend, stream);
 }

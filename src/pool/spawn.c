@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <sched.h>
 
-#include "detail.h"
 #include "parking.h"
 #include "pool.h"
 #include "queueing.h"
@@ -109,82 +108,6 @@ static bool pool_queue(struct pinion_io *io, const struct pn_spawn *spawn,
     return false;
 }
 
-static int pool_spawn(struct pinion_io *io, const struct pn_spawn *spawn,
-                      struct pinion_task **started)
-{
-    struct pn_crew *crew = pn_crew_of(io);
-    struct pn_worker *worker = pn_membership_find(crew);
-    struct pn_crew_node *node = worker ? worker->node : pn_crew_node_here(crew);
-    pn_prefetch_write(&crew->lock); /* which the thread that ended last has */
-    /* Running from the start: it is never queued, and an await can't claim it. */
-    struct pinion_task *task =
-        worker ? pn_task_create_quickly(spawn, PN_TASK_RUNNING, worker->slab, node->arena)
-               : pn_node_create_task(node, spawn, PN_TASK_RUNNING);
-    if (!task)
-        return pn_error(ENOMEM, "out of memory for a task of %zu + %zu bytes",
-                        spawn->call->context_size, spawn->call->result_size);
-    pn_task_publish(task);
-    const int error = pn_crew_reserve_run(crew, task, node);
-    if (error)
-        (void)pn_task_withdraw(task, worker ? worker->slab : NULL);
-    else
-        *started = task; /* a member may be gone by now */
-    return error;
-}
-
-/* Entries that were claimed are in the way of the owner's later pops: takes the youngest ones
- * out. */
-static void sweep_tombstones(struct pn_worker *worker)
-{
-    struct pinion_task *task;
-    while (worker->tombstones && (task = pn_deque_pop(&worker->deque))) {
-        /* Relaxed: only whether it was claimed, and only this thread's claims are looked for. */
-        if ((pn_load_relaxed(&task->state) & PN_TASK_PHASE) == PN_TASK_QUEUED) {
-            if (!pn_deque_push(&worker->deque, task, false)) /* cannot be: there was room */
-                pn_lane_push(&worker->node->lane, task);
-            return;
-        }
-        if (pn_task_take(task, worker->slab)) { /* cannot be either: it was claimed */
-            pn_store_relaxed(&task->state, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
-            pn_lane_push(&worker->node->lane, task);
-        }
-        worker->tombstones--;
-    }
-    worker->tombstones = 0;
-}
-
-static bool pool_take_own(struct pinion_io *io, struct pinion_task *task)
-{
-    struct pn_worker *worker = pn_membership_find(pn_crew_of(io));
-    if (!worker || !pn_deque_pop_if(&worker->deque, task))
-        return false;
-    pn_store_relaxed(&task->state, PN_TASK_RUNNING); /* nobody else knows it */
-    pn_ask(&worker->head->shared); /* an entry less */
-    pn_count(&worker->counters.claimed, 1);
-    if (worker->tombstones)
-        sweep_tombstones(worker);
-    return true;
-}
-
-static void pool_claimed(struct pinion_io *io, struct pinion_task *task)
-{
-    struct pn_crew *crew = pn_crew_of(io);
-    struct pn_worker *worker = pn_membership_find(crew);
-    if (!worker) {
-        pn_fetch_add_relaxed(&pn_crew_node_here(crew)->counters.claimed, UINT64_C(1));
-        return;
-    }
-    pn_ask(&worker->head->shared);
-    pn_count(&worker->counters.claimed, 1);
-    if (pn_deque_pop_if(&worker->deque, task)) {
-        pn_fetch_and_acq_rel(&task->state, ~PN_TASK_IN_QUEUE); /* out of the queue already */
-        if (worker->tombstones)
-            sweep_tombstones(worker);
-    } else if (pn_deque_count(&worker->deque) > worker->tombstones) {
-        worker->tombstones++; /* unless it stood elsewhere: it is an upper bound */
-    }
-}
-
 /* ---- helping ---- */
 
 /* Who waits for a task may take what its runner has queued since it began it: that task, and what
@@ -237,12 +160,6 @@ static void pool_run_help(struct pinion_io *io, void *found)
     pn_task_end(found, worker->slab);
 }
 
-static void pool_drop(struct pinion_io *io, struct pinion_task *task)
-{
-    struct pn_worker *worker = pn_membership_find(pn_crew_of(io));
-    pn_task_drop_quickly(task, worker ? worker->slab : NULL);
-}
-
 static void pool_yield(struct pinion_io *io)
 {
     /* Every task has a thread, and the kernel gives the turns. */
@@ -262,12 +179,12 @@ static void pool_blocking(struct pinion_io *io)
 
 const struct pn_io_vtable pn_pool_vtable = {
     .queue = pool_queue,
-    .spawn = pool_spawn,
-    .take_own = pool_take_own,
-    .claimed = pool_claimed,
+    .spawn = pn_crew_spawn,
+    .take_own = pn_crew_take_own,
+    .claimed = pn_crew_claimed,
     .find_help = pool_find_help,
     .run_help = pool_run_help,
-    .drop = pool_drop,
+    .drop = pn_crew_drop,
     .yield = pool_yield,
     .park = pn_parking_park,
     .unpark = pn_parking_unpark,

@@ -420,6 +420,16 @@ struct pn_step pn_scheduler_step(struct pn_scheduler *scheduler, struct pn_scout
                 : begin_search(scheduler, scout, now);
 }
 
+struct pinion_task *pn_scheduler_own(struct pn_scheduler *scheduler, struct pn_scout *scout)
+{
+    return own(scheduler, scout);
+}
+
+bool pn_scheduler_stop(struct pn_scheduler *scheduler, struct pn_scout *scout)
+{
+    return scout->is_searching && found(scheduler, scout, NULL).wants_another;
+}
+
 void pn_scheduler_rise(struct pn_scheduler *scheduler, struct pn_scout *scout)
 {
     scout->awake_since = PN_NOT_SAID;

@@ -103,6 +103,14 @@ void pn_scout_begin(struct pn_scout *scout);
 struct pn_step pn_scheduler_step(struct pn_scheduler *scheduler, struct pn_scout *scout,
                                  int64_t now);
 
+/* What is next of the worker's own: of its deque, its lane, or in turn of the others' lanes; NULL:
+ * nothing. Not while it searches. */
+struct pinion_task *pn_scheduler_own(struct pn_scheduler *scheduler, struct pn_scout *scout);
+
+/* A worker has got something to do that stood in no queue: it does not search any more. Whether
+ * another is to be woken. */
+bool pn_scheduler_stop(struct pn_scheduler *scheduler, struct pn_scout *scout);
+
 /* A worker that has lain down was woken, or does not sleep after all: it searches. */
 void pn_scheduler_rise(struct pn_scheduler *scheduler, struct pn_scout *scout);
 

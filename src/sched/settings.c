@@ -10,6 +10,10 @@
 static const char *const idle_names[] = {
     [PINION_IDLE_ADAPTIVE] = "adaptive", [PINION_IDLE_PARK] = "park", [PINION_IDLE_POLL] = "poll"};
 
+static const char *const backend_names[] = {[PINION_BACKEND_AUTO] = "auto",
+                                            [PINION_BACKEND_IO_URING] = "io_uring",
+                                            [PINION_BACKEND_EPOLL] = "epoll"};
+
 /* A variable's value; set to nothing counts as unset. */
 static const char *value_of(const char *name)
 {
@@ -30,6 +34,23 @@ static int idle_parse(const char *text, enum pinion_idle *idle)
         }
     }
     return pn_error(EINVAL, "PINION_IDLE is \"%s\"; it takes adaptive, park or poll", text);
+}
+
+const char *pn_backend_name(enum pinion_backend backend) { return backend_names[backend]; }
+
+int pn_settings_backend(enum pinion_backend *backend)
+{
+    const char *text = value_of("PINION_BACKEND");
+    for (size_t i = 0; text && i < sizeof backend_names / sizeof backend_names[0]; i++) {
+        if (strcmp(text, backend_names[i]) == 0) {
+            if (*backend == PINION_BACKEND_AUTO)
+                *backend = (enum pinion_backend)i;
+            return 0;
+        }
+    }
+    return text ? pn_error(EINVAL, "PINION_BACKEND is \"%s\"; it takes auto, io_uring or epoll",
+                           text)
+                : 0;
 }
 
 int pn_settings_read(struct pinion_plan_options *plan, enum pinion_idle *idle)

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine.h"
+
+#include <errno.h>
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "futex.h"
+#include "loop.h"
+#include "slab.h"
+#include "stack.h"
+#include "task.h"
+#include "waiter.h"
+
+_Thread_local struct pn_engine *pn_engine_here;
+
+static struct pn_worker *worker_of(const struct pn_engine *engine) { return &engine->slot->worker; }
+
+/* ---- who runs ---- */
+
+void pn_engine_ready(struct pn_engine *engine, struct pn_fiber *fiber)
+{
+    fiber->next = NULL;
+    *engine->last = fiber;
+    engine->last = &fiber->next;
+}
+
+static struct pn_fiber *take_ready(struct pn_engine *engine)
+{
+    struct pn_fiber *fiber = engine->first;
+    engine->first = fiber->next;
+    if (!engine->first)
+        engine->last = &engine->first;
+    return fiber;
+}
+
+/* By who has just come to run. */
+static void bury_ended(struct pn_engine *engine)
+{
+    struct pn_fiber *ended = engine->ended;
+    if (PN_LIKELY(!ended))
+        return;
+    engine->ended = NULL;
+    const struct pn_stack stack = ended->stack; /* in which it lies */
+    pn_stack_put(engine->stacks, &stack);
+}
+
+static void switch_to(struct pn_engine *engine, struct pn_fiber *to)
+{
+    struct pn_fiber *from = engine->running;
+    engine->running = to;
+    pn_fiber_switch(from, to);
+    bury_ended(engine);
+}
+
+/* Who is next after a fiber that can't go on, or has had its turn. */
+static struct pn_fiber *next_of(struct pn_engine *engine)
+{
+    if (!engine->first || engine->switches == 0)
+        return &engine->home;
+    engine->switches--;
+    return take_ready(engine);
+}
+
+void pn_engine_wait(struct pn_engine *engine) { switch_to(engine, next_of(engine)); }
+
+void pn_engine_turn(struct pn_engine *engine)
+{
+    engine->switches = PN_TURN_SWITCHES;
+    if (engine->first)
+        switch_to(engine, take_ready(engine));
+}
+
+/* ---- a fiber's life ---- */
+
+static void run_task(struct pn_engine *engine, struct pinion_task *task)
+{
+    struct pn_worker *worker = worker_of(engine);
+    pn_task_run(task);
+    if (PN_UNLIKELY(pn_crew_is_lost(worker->crew))) {
+        engine->is_lost = true;
+        return;
+    }
+    pn_task_end(task, worker->slab);
+    pn_count(&engine->slot->fibers, -UINT64_C(1));
+}
+
+static void live(void *argument)
+{
+    struct pn_engine *engine = argument;
+    struct pn_loop_fiber self = {.sleeper = {.ways = &pn_loop_ways},
+                                 .engine = engine,
+                                 .fiber = engine->running};
+    bury_ended(engine);
+    pn_context()->sleeper = &self.sleeper;
+    run_task(engine, engine->task);
+    struct pn_fiber *next = engine->is_lost ? &engine->home : next_of(engine);
+    engine->ended = self.fiber;
+    engine->running = next;
+    pn_fiber_exit_to(self.fiber, next);
+}
+
+bool pn_engine_can_begin(struct pn_engine *engine)
+{
+    struct pn_stack stack;
+    if (PN_UNLIKELY(!engine->spare) &&
+        pn_stack_get(engine->stacks, engine->stack_bytes, &stack) == 0) {
+        engine->spare = pn_stack_top(&stack, sizeof *engine->spare);
+        pn_fiber_init(engine->spare, &stack);
+    }
+    return engine->spare != NULL;
+}
+
+void pn_engine_begin(struct pn_engine *engine, struct pinion_task *task)
+{
+    struct pn_fiber *fiber = engine->spare;
+    engine->spare = NULL;
+    pn_fiber_prepare(fiber, live, engine);
+    pn_count(&engine->slot->fibers, UINT64_C(1));
+    pn_count(&engine->slot->started, UINT64_C(1));
+    engine->task = task;
+    engine->switches = PN_TURN_SWITCHES;
+    switch_to(engine, fiber);
+}
+
+/* ---- sleeping ---- */
+
+static void expire(struct pn_timer *timer)
+{
+    struct pn_loop_fiber *self = PN_CONTAINER_OF(timer, struct pn_loop_fiber, timer);
+    /* Who clears PARKED wakes: whoever signals, or this. The waiter is there, since the fiber
+     * sleeps. Acquire and release as in pn_waiter_signal. */
+    if (!(pn_fetch_and_acq_rel(&self->waiter->word, ~PN_WAITER_PARKED) & PN_WAITER_PARKED))
+        return;
+    self->is_late = true;
+    pn_engine_ready(self->engine, self->fiber);
+}
+
+static bool sleep_on(struct pn_sleeper *sleeper, struct pn_waiter *waiter, int64_t deadline)
+{
+    struct pn_loop_fiber *self = pn_loop_fiber_of(sleeper);
+    struct pn_engine *engine = self->engine;
+    if (deadline == INT64_MAX) {
+        pn_engine_wait(engine);
+        return true;
+    }
+    self->is_late = false;
+    self->waiter = waiter;
+    self->timer = (struct pn_timer){.expired = expire};
+    pn_timers_arm(&engine->timers, &self->timer, deadline);
+    pn_engine_wait(engine);
+    (void)pn_timers_cancel(&engine->timers, &self->timer);
+    return !self->is_late;
+}
+
+/* ---- waking ---- */
+
+/* The slot's thread, if it sleeps, looks at its inbox: pairs with the look at it in rest
+ * (turn.c). */
+static void rouse(struct pn_worker *worker)
+{
+    const uint32_t signal = pn_load_seq_cst(&worker->signal);
+    if (signal == PN_SIGNAL_SLEEPING || signal == PN_SIGNAL_WAITING)
+        pn_worker_signal(worker);
+}
+
+/* By another thread. From the push on, the fiber may go on and end, and with it all but the
+ * visited slot. */
+static void post(struct pn_loop_worker *slot, struct pn_fiber *fiber)
+{
+    pn_fetch_add_relaxed(&slot->visitors, 1u); /* seen by pn_engine_destroy, through the fiber */
+    struct pn_fiber *seen = pn_load_relaxed(&slot->inbox);
+    do
+        fiber->next = seen;
+    while (!pn_cas_seq_cst(&slot->inbox, &seen, fiber)); /* before the look at signal in rouse */
+    rouse(&slot->worker);
+    pn_fetch_sub_acq_rel(&slot->visitors, 1u); /* pairs with pn_engine_destroy */
+}
+
+static void wake(struct pn_sleeper *sleeper)
+{
+    struct pn_loop_fiber *self = pn_loop_fiber_of(sleeper);
+    if (self->engine == pn_engine_here)
+        pn_engine_ready(self->engine, self->fiber);
+    else
+        post(self->engine->slot, self->fiber);
+}
+
+static void yield(struct pn_sleeper *sleeper)
+{
+    struct pn_loop_fiber *self = pn_loop_fiber_of(sleeper);
+    struct pn_engine *engine = self->engine;
+    if (!engine->first || pn_backend_is_ready(engine->backend))
+        engine->switches = 0; /* the thread looks at what else there is */
+    struct pn_fiber *next = next_of(engine);
+    pn_engine_ready(engine, self->fiber);
+    switch_to(engine, next);
+}
+
+const struct pn_ways pn_loop_ways = {
+    .sleep = sleep_on,
+    .wake = wake,
+    .perform = pn_loop_perform,
+    .run_apart = pn_loop_run_apart,
+    .yield = yield,
+};
+
+/* ---- what comes from elsewhere ---- */
+
+/* In the order in which they were woken. */
+static void take_inbox(struct pn_engine *engine)
+{
+    if (!pn_load_relaxed(&engine->slot->inbox))
+        return;
+    /* Acquire: what who woke them wrote; pairs with post. */
+    struct pn_fiber *fiber = pn_exchange_acquire(&engine->slot->inbox, NULL), *list = NULL;
+    while (fiber) {
+        struct pn_fiber *next = fiber->next;
+        fiber->next = list;
+        list = fiber;
+        fiber = next;
+    }
+    while (list) {
+        struct pn_fiber *next = list->next;
+        pn_engine_ready(engine, list);
+        list = next;
+    }
+}
+
+void pn_engine_collect(struct pn_engine *engine)
+{
+    take_inbox(engine);
+    if (pn_backend_has_pending(engine->backend)) {
+        /* What was started before timers expire: a call by a deadline that has passed is made. */
+        (void)pn_backend_flush(engine->backend); /* an error passes, or the next tells it again */
+        (void)pn_backend_reap(engine->backend);
+    }
+    if (pn_timers_next(&engine->timers) != INT64_MAX) {
+        const int64_t now = pn_now();
+        if (pn_timers_next(&engine->timers) <= now)
+            (void)pn_timers_expire(&engine->timers, now);
+    }
+}
+
+/* ---- making and ending one ---- */
+
+int pn_engine_create(struct pn_loop_worker *slot, struct pn_engine **result)
+{
+    struct pn_crew *crew = slot->worker.crew;
+    struct pinion_loop *loop = pn_loop_of(crew);
+    const int saved = errno;
+    struct pn_engine *engine = aligned_alloc(PN_LINE, (sizeof *engine + PN_LINE - 1) / PN_LINE * PN_LINE);
+    if (!engine)
+        return -ENOMEM;
+    memset((void *)engine, 0, sizeof *engine);
+    engine->slot = slot;
+    engine->stack_bytes = loop->stack_bytes;
+    engine->last = &engine->first;
+    pn_timers_init(&engine->timers, pn_now());
+    int error = pn_stack_cache_create(loop->depots[slot->worker.node - crew->nodes],
+                                      &engine->stacks);
+    if (error)
+        goto no_stacks;
+    error = pn_overflow_thread_begin(&engine->overflow);
+    if (error)
+        goto no_overflow;
+    error = pn_backend_create(&loop->backend, &engine->backend);
+    if (error)
+        goto no_backend;
+    pn_fiber_init_thread(&engine->home);
+    engine->running = &engine->home;
+    pn_engine_here = engine;
+    pn_loop_note_backend(loop, pn_backend_report(engine->backend));
+    pn_store_seq_cst(&slot->engine, engine); /* pairs with pn_loop_wake_waiting */
+    errno = saved;
+    *result = engine;
+    return 0;
+no_backend:
+    pn_overflow_thread_end(&engine->overflow);
+no_overflow:
+    pn_stack_cache_destroy(engine->stacks);
+no_stacks:
+    free(engine);
+    errno = saved;
+    return error;
+}
+
+void pn_engine_destroy(struct pn_engine *engine)
+{
+    struct pn_loop_worker *slot = engine->slot;
+    pn_store_seq_cst(&slot->engine, NULL);
+    while (pn_load_seq_cst(&slot->visitors)) /* a short way, but they may have been preempted */
+        pn_pause();
+    if (engine->spare) {
+        const struct pn_stack stack = engine->spare->stack;
+        pn_stack_put(engine->stacks, &stack);
+    }
+    pn_engine_here = NULL;
+    pn_fiber_fini_thread(&engine->home);
+    pn_backend_destroy(engine->backend);
+    pn_overflow_thread_end(&engine->overflow);
+    pn_stack_cache_destroy(engine->stacks);
+    free(engine);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The fibers of one thread: who is ready, who runs next, and how those that wait are woken. A fiber
+ * stays with the engine that it began on, so only the thread looks at all this; others that wake a
+ * fiber put it into the slot's inbox.
+ *
+ * A fiber that waits switches to the next that is ready, or else home: to the thread's own stack,
+ * on which the worker looks for more (turn.c). What must not happen while a fiber's stack is in
+ * use, as giving it back, is done by whoever runs next.
+ */
+#ifndef PN_ENGINE_H
+#define PN_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fiber.h"
+#include "overflow.h"
+#include "sleeper.h"
+#include "timers.h"
+
+struct pinion_task;
+struct pn_backend;
+struct pn_loop_worker;
+struct pn_stack_cache;
+struct pn_waiter;
+
+/* So many switches from fiber to fiber, before the thread looks at all else. */
+#define PN_TURN_SWITCHES 128u
+
+struct pn_engine {
+    struct pn_loop_worker *slot;
+    struct pn_backend *backend;
+    struct pn_stack_cache *stacks;
+    size_t stack_bytes;
+
+    struct pn_fiber home;          /* the thread's own stack */
+    struct pn_fiber *running;      /* &home: no fiber */
+    struct pn_fiber *first, **last; /* ready: in the order in which they became so */
+    struct pn_fiber *ended;        /* its stack is to be given back by who runs next */
+    struct pn_fiber *spare;        /* the next to begin; NULL: none is there yet */
+    struct pinion_task *task;      /* that it is to run */
+    unsigned switches;             /* left, of this turn */
+    bool is_lost;                  /* a fiber came back in a child of its process */
+    struct pn_overflow_thread overflow;
+    struct pn_timers timers;
+};
+
+/* A fiber as the interface knows it; on its own stack. */
+struct pn_loop_fiber {
+    struct pn_sleeper sleeper;
+    struct pn_engine *engine;
+    struct pn_fiber *fiber;
+    struct pn_timer timer;
+    struct pn_waiter *waiter; /* in which it sleeps with a deadline */
+    bool is_late;             /* that has passed */
+};
+
+/* The calling thread's engine; NULL: it has none. */
+extern _Thread_local __attribute__((tls_model("initial-exec"), visibility("hidden")))
+struct pn_engine *pn_engine_here;
+
+/* By the thread of a slot: 0, or -ENOMEM, -EMFILE and the like. */
+int pn_engine_create(struct pn_loop_worker *slot, struct pn_engine **engine);
+/* By the same thread. It has no fibers. */
+void pn_engine_destroy(struct pn_engine *engine);
+
+/* Whether a task can begin: false: no stack can be had now. */
+bool pn_engine_can_begin(struct pn_engine *engine);
+/* From home, where one can: runs the task on a new fiber, and what becomes ready meanwhile, for a
+ * turn. */
+void pn_engine_begin(struct pn_engine *engine, struct pinion_task *task);
+/* From home: runs those that are ready, for a turn. */
+void pn_engine_turn(struct pn_engine *engine);
+static inline bool pn_engine_is_ready(const struct pn_engine *engine)
+{
+    return engine->first != NULL;
+}
+
+/* From home: takes what others have woken, what the kernel tells, and what is due. */
+void pn_engine_collect(struct pn_engine *engine);
+
+/* From a fiber: the others run. Returns once someone has made it ready. */
+void pn_engine_wait(struct pn_engine *engine);
+/* Makes a fiber that waits ready. By the engine's thread. */
+void pn_engine_ready(struct pn_engine *engine, struct pn_fiber *fiber);
+
+/* The ways of its fibers (sleeper.h); calls.c has perform and run_apart. */
+extern const struct pn_ways pn_loop_ways;
+static inline struct pn_loop_fiber *pn_loop_fiber_of(struct pn_sleeper *sleeper)
+{
+    return (struct pn_loop_fiber *)(void *)sleeper; /* its first member */
+}
+long pn_loop_perform(struct pn_sleeper *sleeper, const struct pn_operation *operation,
+                     const struct pn_how *how);
+bool pn_loop_run_apart(struct pn_sleeper *sleeper, const struct pinion_call *call, void *result);
+
+#endif

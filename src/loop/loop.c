@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Makes and ends a loop.
+ */
+#include "loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "detail.h"
+#include "lock.h"
+#include "settings.h"
+#include "stack.h"
+
+/* Entries that a deque begins with. */
+#define DEQUE_SIZE         1024
+#define DEQUE_SIZE_RESERVE 128
+
+#define STACK_BYTES ((size_t)256 * 1024)
+
+static const struct pn_crew_kind loop_kind = {
+    .vtable = &pn_loop_vtable,
+    .noun = "loop",
+    .worker_bytes = sizeof(struct pn_loop_worker),
+    .has_program_seat = true,
+    .base_live = pn_loop_base_live,
+    .run_reserved = pn_loop_run_reserved,
+    .wake = pn_loop_wake_waiting,
+};
+
+/* ---- options ---- */
+
+static int check_options(const struct pinion_loop_options *options)
+{
+    static const uint64_t zero[8];
+    if (memcmp(options->reserved, zero, sizeof zero) != 0)
+        return pn_error(EINVAL, "reserved fields of the options are not zero; initialise the "
+                                "struct with {0}");
+    if ((unsigned)options->backend > PINION_BACKEND_EPOLL)
+        return pn_error(EINVAL, "%d is no backend; take one of enum pinion_backend",
+                        (int)options->backend);
+    if (options->ring_entries > PN_RING_ENTRIES_MAX)
+        return pn_error(EINVAL, "ring_entries %u is above %u; 0 means %u", options->ring_entries,
+                        PN_RING_ENTRIES_MAX, PN_RING_ENTRIES_DEFAULT);
+    if (options->stack_bytes &&
+        (options->stack_bytes < pn_stack_min() || options->stack_bytes > SIZE_MAX / 4))
+        return pn_error(EINVAL, "stack_bytes %zu: a fiber's stack takes %zu to %zu, or 0 for %zu",
+                        options->stack_bytes, pn_stack_min(), SIZE_MAX / 4, STACK_BYTES);
+    return 0;
+}
+
+static struct pn_crew_options crew_options(const struct pinion_loop_options *options)
+{
+    return (struct pn_crew_options){
+        .topology = options->topology,
+        .cpu_count = options->cpu_count,
+        .plan = options->plan,
+        .idle = options->idle,
+        .spin_us = options->spin_us,
+        .max_parallel = options->max_parallel,
+        .retire_after = options->retire_after,
+        .strict = options->strict,
+        .base_queue = DEQUE_SIZE,
+        .reserve_queue = DEQUE_SIZE_RESERVE,
+    };
+}
+
+size_t pinion_loop_stack_min(void) { return pn_stack_min(); }
+
+/* ---- what is degraded ---- */
+
+void pn_loop_note_backend(struct pinion_loop *loop, const struct pn_backend_report *report)
+{
+    pn_lock(&loop->report_lock);
+    loop->report = *report;
+    pn_unlock(&loop->report_lock);
+    if (report->kind == PN_BACKEND_EPOLL && loop->backend.kind != PN_BACKEND_EPOLL) {
+        char words[PN_BACKEND_WORDS];
+        pn_backend_report_describe(report, words, sizeof words);
+        pn_crew_degrade(&loop->crew, report->ring_error, "no io_uring: %s", words);
+    }
+}
+
+void pn_loop_describe_backend(struct pinion_loop *loop, char *words, size_t size)
+{
+    pn_lock(&loop->report_lock);
+    const struct pn_backend_report report = loop->report;
+    pn_unlock(&loop->report_lock);
+    pn_backend_report_describe(&report, words, size);
+}
+
+/* What a worker will have, tried once; with strict, what it will lack is an error. */
+static int try_backend(struct pinion_loop *loop, bool is_strict)
+{
+    const bool wants_ring = loop->backend.kind == PN_BACKEND_RING;
+    struct pn_backend_report report;
+    if (wants_ring && !is_strict) /* where there is none, epoll will do */
+        loop->backend.kind = PN_BACKEND_AUTO;
+    const int error = pn_backend_probe(&loop->backend, &report);
+    if (error)
+        return error;
+    pn_loop_note_backend(loop, &report);
+    if (is_strict && report.kind == PN_BACKEND_EPOLL && loop->backend.kind != PN_BACKEND_EPOLL)
+        return pn_error(-report.ring_error, "strict, and degraded: io_uring can't be had (%s)",
+                        strerrordesc_np(-report.ring_error));
+    return 0;
+}
+
+/* ---- create, destroy ---- */
+
+static int make_depots(struct pinion_loop *loop)
+{
+    const struct pn_crew *crew = &loop->crew;
+    loop->depots = calloc(crew->node_count, sizeof loop->depots[0]);
+    if (!loop->depots)
+        return pn_error(ENOMEM, "out of memory for a loop");
+    for (unsigned i = 0; i < crew->node_count; i++) {
+        const unsigned node = crew->nodes[i].node;
+        const int error = pn_stack_depot_create(
+            crew->is_pinning && node != PINION_NO_NODE ? (int)node : -1, &loop->depots[i]);
+        if (error)
+            return pn_error(-error, "out of memory for a loop's stacks");
+    }
+    return 0;
+}
+
+static void free_depots(struct pinion_loop *loop, unsigned count)
+{
+    for (unsigned i = 0; loop->depots && i < count; i++)
+        pn_stack_depot_destroy(loop->depots[i]);
+    free(loop->depots);
+}
+
+static struct pinion_loop *allocate(void)
+{
+    struct pinion_loop *loop = aligned_alloc(alignof(struct pinion_loop), sizeof *loop);
+    if (loop)
+        memset((void *)loop, 0, sizeof *loop);
+    return loop;
+}
+
+static int fill(struct pinion_loop *loop, const struct pinion_loop_options *options)
+{
+    static const enum pn_backend_kind kinds[] = {[PINION_BACKEND_AUTO] = PN_BACKEND_AUTO,
+                                                 [PINION_BACKEND_IO_URING] = PN_BACKEND_RING,
+                                                 [PINION_BACKEND_EPOLL] = PN_BACKEND_EPOLL};
+    enum pinion_backend backend = options->backend;
+    int error = pn_settings_backend(&backend);
+    if (error)
+        return error;
+    loop->backend = (struct pn_backend_options){.kind = kinds[backend],
+                                                .ring_entries = options->ring_entries,
+                                                .sqpoll = options->sqpoll};
+    loop->stack_bytes = options->stack_bytes ? options->stack_bytes : STACK_BYTES;
+    const struct pn_crew_options chosen = crew_options(options);
+    error = pn_crew_init(&loop->crew, &loop_kind, &chosen);
+    if (error)
+        return error;
+    const unsigned nodes = loop->crew.node_count;
+    if ((error = make_depots(loop)) || (error = try_backend(loop, options->strict))) {
+        pn_crew_fini(&loop->crew);
+        free_depots(loop, nodes);
+    }
+    return error;
+}
+
+int pinion_loop_create(const struct pinion_loop_options *options, struct pinion_loop **result)
+{
+    static const struct pinion_loop_options defaults;
+    const int saved = errno;
+    int error = check_options(options ? options : &defaults);
+    if (error)
+        return error;
+    struct pinion_loop *loop = allocate();
+    error = loop ? fill(loop, options ? options : &defaults)
+                 : pn_error(ENOMEM, "out of memory for a loop");
+    errno = saved;
+    if (error)
+        free(loop);
+    else
+        *result = loop;
+    return error;
+}
+
+void pinion_loop_destroy(struct pinion_loop *loop)
+{
+    if (!loop)
+        return;
+    if (pn_crew_is_lost(&loop->crew)) {
+        pn_membership_forget(&loop->crew);
+        return;
+    }
+    const int saved = errno;
+    const unsigned nodes = loop->crew.node_count;
+    pn_loop_run_left(loop);
+    pn_crew_fini(&loop->crew);
+    free_depots(loop, nodes);
+    free(loop);
+    errno = saved;
+}
+
+struct pinion_io *pinion_loop_io(struct pinion_loop *loop) { return &loop->crew.io; }
+
+/* ---- what others may know ---- */
+
+void pinion_loop_stats(struct pinion_loop *loop, struct pinion_loop_stats *stats)
+{
+    struct pn_crew *crew = &loop->crew;
+    struct pinion_pool_stats of;
+    pn_crew_stats(crew, &of);
+    *stats = (struct pinion_loop_stats){
+        .cpu_count = of.cpu_count, .parallel_count = of.parallel_count, .capacity = of.capacity,
+        .threads = of.threads, .threads_peak = of.threads_peak, .inlined = of.inlined,
+        .queued = of.queued, .claimed = of.claimed, .stolen_near = of.stolen_near,
+        .stolen_far = of.stolen_far, .injected = of.injected, .parked = of.parked,
+        .woken = of.woken, .remote_frees = of.remote_frees, .searched = of.searched};
+    const unsigned high = pn_load_acquire(&crew->scheduler.high);
+    for (unsigned i = 0; i < high; i++) {
+        struct pn_loop_worker *slot = pn_loop_worker_of(pn_load_acquire(&crew->base[i]));
+        stats->fibers += pn_load_relaxed(&slot->fibers);
+        stats->started += pn_load_relaxed(&slot->started);
+    }
+    for (unsigned i = 0; i < crew->node_count && !pn_crew_is_lost(crew); i++) {
+        struct pn_stack_stats stacks;
+        pn_stack_depot_stats(loop->depots[i], &stacks);
+        stats->stacks += stacks.mapped;
+        stats->stack_bytes += stacks.bytes;
+    }
+    stats->backend =
+        loop->report.kind == PN_BACKEND_EPOLL ? PINION_BACKEND_EPOLL : PINION_BACKEND_IO_URING;
+}
+
+size_t pinion_loop_degraded(struct pinion_loop *loop, char *buffer, size_t size)
+{
+    return pn_crew_degraded(&loop->crew, buffer, size);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the threads of a loop do. A worker takes turns: what others have woken, what the kernel
+ * tells and what is due; then the fibers that are ready; then tasks that have not begun, of its own
+ * queue first. Where there is none of these it searches, and then sleeps: in the backend if
+ * something is under way there, else in a futex.
+ */
+#include <errno.h>
+
+#include "check.h"
+#include "engine.h"
+#include "futex.h"
+#include "loop.h"
+#include "queueing.h"
+#include "slab.h"
+#include "task.h"
+
+/* So many tasks begin in a turn, before those that have begun go on. */
+#define TURN_BEGINS 16u
+
+/* Without memory for another stack, it is asked for again after so long. */
+#define NO_STACK_NS INT64_C(1000000)
+
+/* ---- sleeping ---- */
+
+static void rest(struct pn_worker *worker, struct pn_engine *engine, int64_t deadline)
+{
+    struct pn_loop_worker *slot = engine->slot;
+    if (pn_timers_next(&engine->timers) < deadline)
+        deadline = pn_timers_next(&engine->timers);
+    const bool waits = pn_backend_has_pending(engine->backend);
+    uint32_t seen = PN_SIGNAL_CALM;
+    pn_slab_flush(worker->slab);
+    pn_count(&worker->counters.parked, 1);
+    /* Sequentially consistent, and then the look at the inbox: pairs with post (engine.c). */
+    if (!pn_cas_seq_cst(&worker->signal, &seen, waits ? PN_SIGNAL_WAITING : PN_SIGNAL_SLEEPING) ||
+        pn_load_seq_cst(&slot->inbox))
+        return;
+    if (waits) {
+        (void)pn_backend_wait(engine->backend, deadline); /* an error passes, or comes again */
+        return;
+    }
+    while (pn_load_acquire(&worker->signal) == PN_SIGNAL_SLEEPING) /* pairs with who signals */
+        if (pn_futex_wait(&worker->signal, PN_SIGNAL_SLEEPING, deadline) == -ETIMEDOUT)
+            return;
+}
+
+/* Sleeps until there is something to do, or the deadline. */
+static void sleep_until(struct pn_worker *worker, struct pn_engine *engine, int64_t deadline)
+{
+    rest(worker, engine, deadline);
+    /* Acquire: what came before a signal that is overwritten here; pairs with pn_worker_signal. */
+    (void)pn_exchange_acquire(&worker->signal, PN_SIGNAL_CALM);
+}
+
+void pn_loop_wake_waiting(struct pn_worker *worker)
+{
+    struct pn_loop_worker *slot = pn_loop_worker_of(worker);
+    pn_fetch_add_seq_cst(&slot->visitors, 1u); /* before the look: pairs with pn_engine_destroy */
+    struct pn_engine *engine = pn_load_seq_cst(&slot->engine);
+    if (engine)
+        pn_backend_wake(engine->backend);
+    pn_fetch_sub_acq_rel(&slot->visitors, 1u);
+}
+
+/* ---- turns ---- */
+
+static void stop_searching(struct pn_worker *worker)
+{
+    struct pn_crew *crew = worker->crew;
+    if (worker->scout.is_searching && pn_scheduler_stop(&crew->scheduler, &worker->scout))
+        pn_crew_wake(crew, worker->neighbors, &worker->counters);
+}
+
+static void begin(struct pn_worker *worker, struct pn_engine *engine, struct pinion_task *task)
+{
+    if (!pn_deque_count(&worker->deque))
+        worker->tombstones = 0;
+    pn_engine_begin(engine, task);
+}
+
+/* What is ready, and some of what has not begun. Whether there was any. */
+static bool run_some(struct pn_worker *worker, struct pn_engine *engine)
+{
+    struct pn_scheduler *scheduler = &worker->crew->scheduler;
+    struct pinion_task *task;
+    bool was_busy = pn_engine_is_ready(engine);
+    if (was_busy) {
+        stop_searching(worker);
+        pn_engine_turn(engine);
+    }
+    for (unsigned i = 0; i < TURN_BEGINS && !worker->scout.is_searching && !engine->is_lost; i++) {
+        if (!pn_engine_can_begin(engine) ||
+            !(task = pn_scheduler_own(scheduler, &worker->scout)))
+            break;
+        begin(worker, engine, task);
+        was_busy = true;
+    }
+    return was_busy;
+}
+
+/* ns, for the scheduler. */
+#define LOOK_NS 100
+
+static int64_t time_of_look(const struct pn_worker *worker, int64_t looks)
+{
+    return worker->crew->idle_mode == PINION_IDLE_POLL ? looks * LOOK_NS : pn_now();
+}
+
+/* One step of a search. */
+static void seek(struct pn_worker *worker, struct pn_engine *engine, int64_t looks)
+{
+    struct pn_crew *crew = worker->crew;
+    const int64_t now = worker->scout.is_searching ? time_of_look(worker, looks) : 0;
+    const struct pn_step step = pn_scheduler_step(&crew->scheduler, &worker->scout, now);
+    if (step.kind == PN_STEP_RUN) {
+        if (step.wants_another)
+            pn_crew_wake(crew, worker->neighbors, &worker->counters);
+        begin(worker, engine, step.task);
+    } else if (step.kind == PN_STEP_SLEEP) {
+        sleep_until(worker, engine, INT64_MAX);
+        pn_scheduler_rise(&crew->scheduler, &worker->scout);
+    } else if (step.is_vain) {
+        pn_slab_flush(worker->slab);
+        pn_pause();
+    }
+}
+
+bool pn_loop_work(struct pn_worker *worker, struct pn_engine *engine,
+                  bool (*is_over)(struct pn_worker *worker, struct pn_engine *engine))
+{
+    for (int64_t looks = 0; !engine->is_lost; looks++) {
+        pn_engine_collect(engine);
+        if (run_some(worker, engine)) {
+            looks = 0;
+            continue;
+        }
+        if (is_over(worker, engine)) {
+            stop_searching(worker);
+            return true;
+        }
+        if (pn_engine_can_begin(engine)) {
+            seek(worker, engine, looks);
+        } else { /* it takes no task from those who can; fibers that end leave their stacks */
+            stop_searching(worker);
+            sleep_until(worker, engine, pn_now() + NO_STACK_NS);
+        }
+    }
+    return false;
+}
+
+/* ---- base workers ---- */
+
+static bool has_fibers(const struct pn_engine *engine)
+{
+    return pn_load_relaxed(&engine->slot->fibers) != 0;
+}
+
+static bool crew_ends(struct pn_worker *worker, struct pn_engine *engine)
+{
+    struct pn_crew *crew = worker->crew;
+    return pn_load_seq_cst(&crew->ending) && !has_fibers(engine) &&
+           !pn_scheduler_has_work(&crew->scheduler);
+}
+
+struct pn_worker *pn_loop_base_live(struct pn_worker *worker)
+{
+    struct pn_engine *engine;
+    pn_scout_begin(&worker->scout); /* whoever started the thread counted it */
+    const int error = pn_engine_create(pn_loop_worker_of(worker), &engine);
+    if (error) {
+        pn_crew_degrade(worker->crew, error, "worker %u has nothing to wait in (error %d)",
+                        worker->index, -error);
+        stop_searching(worker);
+        return NULL;
+    }
+    if (!pn_loop_work(worker, engine, crew_ends))
+        return NULL; /* the child of a fork; this thread is all there is of it */
+    pn_engine_destroy(engine);
+    return NULL;
+}
+
+/* ---- reserve threads ---- */
+
+/* The task waits as threads do, by blocking: there is nobody whom that would hold up. */
+bool pn_loop_run_reserved(struct pn_worker *worker, const struct pn_command *command)
+{
+    struct pinion_task *task = command->task;
+    pn_worker_float_over(worker, command->node);
+    pn_count(&worker->counters.handed, 1);
+    pn_task_run(task);
+    if (pn_crew_is_lost(worker->crew))
+        return false;
+    pn_modes_set(&worker->crew->modes);
+    const bool goes_on = pn_worker_end_reservation(worker); /* before the completion is visible */
+    pn_task_end(task, worker->slab);
+    return goes_on;
+}
