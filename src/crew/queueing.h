@@ -66,7 +66,8 @@ struct pinion_task *pn_node_create_task(struct pn_crew_node *node, const struct 
                                         uintptr_t state);
 /* The same, published and put into the node's lane: it may be gone after. The caller is to wake a
  * worker (pn_crew_wake). */
-struct pinion_task *pn_node_inject(struct pn_crew_node *node, const struct pn_spawn *spawn);
+struct pinion_task *pn_node_inject(struct pn_crew_node *node, const struct pn_spawn *spawn,
+                                   uintptr_t state);
 
 /* Entries of the vtable (interface.h): those that are the same for pool and loop, and spawn for a
  * task that is to have a thread of its own. */

@@ -25,8 +25,7 @@ static bool run_one(struct pinion_io *io, struct pinion_future *const *futures, 
 {
     for (size_t i = 0; i < count; i++) {
         struct pinion_task *task = futures[i]->task;
-        /* A concurrent one has somebody to run it, and may wait for longer than this wait may. */
-        if (task->kind == PN_CONCURRENT || !pn_task_claim(task))
+        if (!pn_task_claim(task))
             continue;
         pn_run_claimed(io, task);
         return true;

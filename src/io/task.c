@@ -247,6 +247,11 @@ void pn_task_end(struct pinion_task *task, struct pn_slab *mine)
 bool pn_task_take(struct pinion_task *task, struct pn_slab *mine)
 {
     uintptr_t seen = PN_TASK_QUEUED | PN_TASK_IN_QUEUE;
+    if (task->kind == PN_CONCURRENT) {
+        /* A waiter may come or go meanwhile: pairs with pn_task_add_waiter. */
+        pn_fetch_and_acq_rel(&task->state, ~PN_TASK_IN_QUEUE);
+        return true;
+    }
     /* Pairs with pn_task_claim: one of the two wins. */
     if (pn_cas_acq_rel(&task->state, &seen, PN_TASK_RUNNING))
         return true;
@@ -275,19 +280,27 @@ void pn_task_run_claimed(struct pinion_task *task)
 bool pn_task_add_waiter(struct pinion_task *task, struct pn_waiter *waiter)
 {
     uintptr_t seen = PN_TASK_RUNNING;
-    /* Release: the waiter's fields, pairs with pn_task_finish. */
-    if (pn_cas_acq_rel(&task->state, &seen, PN_TASK_RUNNING | (uintptr_t)waiter))
+    /* Release: the waiter's fields, pairs with pn_task_finish. IN_QUEUE is cleared by who takes a
+     * concurrent task, at any time. */
+    while (!pn_cas_acq_rel(&task->state, &seen, seen | (uintptr_t)waiter))
+        if ((seen & ~PN_TASK_IN_QUEUE) != PN_TASK_RUNNING)
+            break;
+    if ((seen & ~PN_TASK_IN_QUEUE) == PN_TASK_RUNNING)
         return true;
     PN_ASSERT((seen & PN_TASK_PHASE) == PN_TASK_DONE ||
-              seen == (PN_TASK_RUNNING | (uintptr_t)waiter));
+              (seen & ~PN_TASK_IN_QUEUE) == (PN_TASK_RUNNING | (uintptr_t)waiter));
     return false;
 }
 
 bool pn_task_remove_waiter(struct pinion_task *task, struct pn_waiter *waiter)
 {
-    uintptr_t seen = PN_TASK_RUNNING | (uintptr_t)waiter;
-    /* Acquire on failure: the task is done, pairs with pn_task_finish. */
-    return pn_cas_acq_rel(&task->state, &seen, PN_TASK_RUNNING);
+    const uintptr_t expected = PN_TASK_RUNNING | (uintptr_t)waiter;
+    uintptr_t seen = expected;
+    /* Acquire on failure: the task is done, pairs with pn_task_finish. IN_QUEUE as above. */
+    while (!pn_cas_acq_rel(&task->state, &seen, seen & PN_TASK_FLAGS))
+        if ((seen & ~PN_TASK_IN_QUEUE) != expected)
+            return false;
+    return true;
 }
 
 void pn_task_copy_result(const struct pinion_task *task, void *result)

@@ -33,6 +33,8 @@ struct pn_slab;
  *           its queue (then IN_QUEUE is cleared with it) or by who awaits it (claim; IN_QUEUE
  *           stays, and what stands in the queue is a tombstone). DONE: context used up, result in
  *           place.
+ *           A concurrent task that stands in a queue is RUNNING from the start: an await that waits
+ *           does not claim it, and whoever takes it out of the queue runs it.
  *   IN_QUEUE  a queue's slot points here. Set before the task is published; cleared by who takes
  *           the slot's content out.
  *   DROPPED  the future is consumed. Of IN_QUEUE's clearing and DROPPED's setting, the later frees.

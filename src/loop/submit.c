@@ -28,13 +28,19 @@ static bool is_staffed_for(struct pn_worker *worker)
     return worker->role == PN_BASE || is_staffed(worker->crew, worker->neighbors->home);
 }
 
+/* Of a task that is queued. */
+static uintptr_t state_of(const struct pn_spawn *spawn)
+{
+    return (spawn->kind == PN_CONCURRENT ? PN_TASK_RUNNING : PN_TASK_QUEUED) | PN_TASK_IN_QUEUE;
+}
+
 /* NULL when out of memory. */
 static struct pinion_task *worker_queue(struct pn_worker *worker, const struct pn_spawn *spawn)
 {
     if (!pn_deque_has_room(&worker->deque, true))
         return NULL;
-    struct pinion_task *task = pn_task_create_quickly(spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE,
-                                                      worker->slab, worker->node->arena);
+    struct pinion_task *task = pn_task_create_quickly(spawn, state_of(spawn), worker->slab,
+                                                      worker->node->arena);
     if (task) {
         pn_task_publish(task);
         pn_worker_push(worker, task);
@@ -46,7 +52,7 @@ static struct pinion_task *worker_queue(struct pn_worker *worker, const struct p
 static struct pinion_task *outside_queue(struct pn_crew *crew, const struct pn_spawn *spawn)
 {
     struct pn_crew_node *node = pn_crew_node_here(crew);
-    struct pinion_task *task = pn_node_inject(node, spawn);
+    struct pinion_task *task = pn_node_inject(node, spawn, state_of(spawn));
     if (task)
         pn_crew_wake(crew, node->neighbors, &node->counters);
     return task;

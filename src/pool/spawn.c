@@ -82,7 +82,7 @@ static bool outside_queue(struct pinion_pool *pool, const struct pn_spawn *spawn
     const bool has_enough = !pool->is_eager && count >= ENOUGH_INJECTED * (size_t)crew->base_limit;
     struct pinion_task *task = NULL;
     if (crew->base_limit && !has_enough && pn_crew_is_staffed(crew, node->neighbors->home))
-        task = pn_node_inject(node, spawn);
+        task = pn_node_inject(node, spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
     if (!task) {
         if (!spawn->is_optional)
             pn_fetch_add_relaxed(&node->inlined, UINT64_C(1));
