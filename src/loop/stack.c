@@ -50,9 +50,9 @@ struct shelf {
 
 struct pn_stack_depot {
     _Atomic(uint32_t) lock;
-    int node;            /* constant, … */
+    int node;                 /* constant, … */
     size_t page, guard_bytes; /* … these too */
-    _Atomic(unsigned) guard; /* enum pn_stack_guard, the worst yet; any thread */
+    _Atomic(unsigned) guard;  /* enum pn_stack_guard, the worst yet; any thread */
     _Atomic(uint64_t) trimmed;
     struct pn_stack_stats stats; /* under lock, but for trimmed */
     struct shelf shelves[PN_STACK_CLASSES];
@@ -94,7 +94,8 @@ size_t pn_stack_guard_bytes(void) { return round_up(GUARD_BYTES, page_bytes()); 
 
 size_t pn_stack_min(void)
 {
-    return round_up(LIBRARY_BYTES + (size_t)getauxval(AT_MINSIGSTKSZ), page_bytes());
+    const size_t frame = (size_t)getauxval(AT_MINSIGSTKSZ); /* 0: the kernel does not say */
+    return round_up(LIBRARY_BYTES + (frame > 4 * KIB ? frame : 4 * KIB), page_bytes());
 }
 
 /* Guards and mappings. */

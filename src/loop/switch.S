@@ -113,14 +113,14 @@ pn_switch:
         .cfi_offset x28, -104
         .cfi_offset x29, -96
         .cfi_offset x30, -88
-        .cfi_offset v8, -80
-        .cfi_offset v9, -72
-        .cfi_offset v10, -64
-        .cfi_offset v11, -56
-        .cfi_offset v12, -48
-        .cfi_offset v13, -40
-        .cfi_offset v14, -32
-        .cfi_offset v15, -24
+        .cfi_offset 72, -80 /* d8, by its number, which every assembler knows, to d15 */
+        .cfi_offset 73, -72
+        .cfi_offset 74, -64
+        .cfi_offset 75, -56
+        .cfi_offset 76, -48
+        .cfi_offset 77, -40
+        .cfi_offset 78, -32
+        .cfi_offset 79, -24
         /* From here on the other's: laid out the same, so that the same is true of it. */
         mov sp, x1
         ldp x29, x30, [sp, #80]

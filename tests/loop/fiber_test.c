@@ -241,7 +241,7 @@ static void a_hundred_fibers_switch_among_each_other_in_random_order(void **stat
     for (uintptr_t i = 0; i < CROWD; i++)
         crowd[i] = make(32768, visit, (void *)i);
     for (size_t i = 0; i < CROWD; i++)
-        if (crowd[i]->magic == PN_FIBER_ALIVE)
+        while (crowd[i]->magic == PN_FIBER_ALIVE)
             go(crowd[i]);
     for (size_t i = 0; i < CROWD; i++) {
         sum += visits[i];

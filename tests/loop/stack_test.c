@@ -210,7 +210,7 @@ static void depots_leave_no_mapping_behind(void **state)
         }
         pn_stack_cache_destroy(of_it);
         pn_stack_depot_destroy(one);
-        if (i == 1000)
+        if (i == 1000 && !RUNNING_ON_VALGRIND) /* which maps for itself, too */
             assert_int_equal(mappings(), before);
     }
 }
