@@ -308,7 +308,7 @@ static struct night sleep_well(uint64_t count)
     const struct pinion_loop_options its = {.cpu_count = 1, .stack_bytes = SLEEPER_STACK};
     struct pinion_loop *loop = make_loop(&its);
     struct night night;
-    uint64_t patience = 5000 * count + 100000000;
+    uint64_t patience = 2000 * count + 100000000;
     do {
         night = (struct night){0};
         (void)run_on(loop, sleep_together,

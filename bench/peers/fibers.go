@@ -104,7 +104,7 @@ func tryToSleep(count uint64, patience time.Duration) (night, bool) {
 }
 
 func sleep(count uint64) night {
-	for patience := time.Duration(5000*count + 100000000); ; patience *= 2 {
+	for patience := time.Duration(2000*count + 100000000); ; patience *= 2 {
 		if found, inTime := tryToSleep(count, patience); inTime {
 			return found
 		}
