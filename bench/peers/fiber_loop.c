@@ -270,7 +270,7 @@ static int64_t run_trip(unsigned threads, uint64_t gap_ns, uint64_t repeats)
 /* ---- many that sleep until one time ---- */
 
 struct night {
-    int64_t morning, made, woken, bytes;
+    int64_t before, morning, made, woken, bytes; /* before: of memory, at first */
     uint64_t asleep;
     bool is_in_time; /* all slept before it was over */
 };
@@ -289,14 +289,14 @@ static void sleep_together(const void *context, void *result)
     struct pinion_group group = PINION_GROUP_INIT;
     const struct sleep_on_args args = {job->io, night};
     const struct pinion_call call = sleep_on_call(&args);
-    const int64_t before = serve_resident_bytes(), start = serve_now();
+    const int64_t start = serve_now();
     night->morning = start + (int64_t)job->size;
     for (uint64_t i = 0; i < job->repeats; i++)
         check(pinion_group_concurrent(job->io, &group, &call));
     while (night->asleep < job->repeats)
         pinion_yield(job->io);
     night->made = serve_now() - start;
-    night->bytes = serve_resident_bytes() - before;
+    night->bytes = serve_resident_bytes() - night->before;
     night->is_in_time = serve_now() < night->morning;
     (void)pinion_group_await(job->io, &group);
     night->woken = serve_now() - night->morning;
@@ -306,11 +306,12 @@ static void sleep_together(const void *context, void *result)
 static struct night sleep_well(uint64_t count)
 {
     const struct pinion_loop_options its = {.cpu_count = 1, .stack_bytes = SLEEPER_STACK};
+    const int64_t before = serve_resident_bytes();
     struct pinion_loop *loop = make_loop(&its);
     struct night night;
-    uint64_t patience = 2000 * count + 100000000;
+    uint64_t patience = 4000 * count + 100000000;
     do {
-        night = (struct night){0};
+        night = (struct night){.before = before};
         (void)run_on(loop, sleep_together,
                      &(struct job){.size = patience, .repeats = count, .shared = &night});
         patience *= 2;

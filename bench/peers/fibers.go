@@ -79,11 +79,10 @@ type night struct {
 }
 
 // So many that sleep until one time; false if that came before all slept.
-func tryToSleep(count uint64, patience time.Duration) (night, bool) {
+func tryToSleep(count uint64, before int64, patience time.Duration) (night, bool) {
 	var asleep uint64
 	var ended sync.WaitGroup
 	ended.Add(int(count))
-	before := residentBytes()
 	start := time.Now()
 	morning := start.Add(patience)
 	for i := uint64(0); i < count; i++ {
@@ -104,8 +103,9 @@ func tryToSleep(count uint64, patience time.Duration) (night, bool) {
 }
 
 func sleep(count uint64) night {
-	for patience := time.Duration(2000*count + 100000000); ; patience *= 2 {
-		if found, inTime := tryToSleep(count, patience); inTime {
+	before := residentBytes()
+	for patience := time.Duration(4000*count + 100000000); ; patience *= 2 {
+		if found, inTime := tryToSleep(count, before, patience); inTime {
 			return found
 		}
 	}

@@ -105,9 +105,8 @@ struct Night {
 }
 
 // None if the time came before all slept.
-async fn try_to_sleep(count: u64, patience: i64) -> Option<Night> {
+async fn try_to_sleep(count: u64, before: i64, patience: i64) -> Option<Night> {
     let asleep = Arc::new(AtomicU64::new(0));
-    let before = unsafe { serve_resident_bytes() };
     let start = now();
     let morning = Instant::now() + Duration::from_nanos(patience as u64);
     let mut tasks = Vec::with_capacity(count as usize);
@@ -132,10 +131,11 @@ async fn try_to_sleep(count: u64, patience: i64) -> Option<Night> {
 }
 
 fn sleep(count: u64) -> Night {
-    let mut patience = 2000 * count as i64 + 100_000_000;
+    let before = unsafe { serve_resident_bytes() };
+    let mut patience = 4000 * count as i64 + 100_000_000;
     loop {
         let runtime = Builder::new_current_thread().enable_time().build().unwrap();
-        if let Some(night) = runtime.block_on(try_to_sleep(count, patience)) {
+        if let Some(night) = runtime.block_on(try_to_sleep(count, before, patience)) {
             return night;
         }
         patience *= 2;
