@@ -47,10 +47,11 @@ static int64_t run_many(unsigned threads, uint64_t n, uint64_t repeats)
 int main(void)
 {
     static const struct serve_workload workloads[] = {
-        {"fork", bare_fork},  {"many", run_many},        {"tree", bare_tree},
+        {"fork", bare_fork}, {"many", run_many},        {"tree", bare_tree},
         {"sort", bare_sort}, {"matrix", bare_matrix},   {"queens", bare_queens},
         {"loop", bare_loop}, {"mailbox", bare_mailbox}, {"futex", bare_futex},
-        {"fan", bare_fan},   {"burst", bare_burst},     {NULL, NULL},
+        {"fan", bare_fan},   {"burst", bare_burst},     {"eventfd", bare_eventfd},
+        {NULL, NULL},
     };
     return serve(workloads);
 }

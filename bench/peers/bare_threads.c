@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -93,6 +94,54 @@ int64_t bare_futex(unsigned threads, uint64_t size, uint64_t repeats)
 {
     (void)threads;
     return trip(true, size, repeats);
+}
+
+/* ---- round trips by eventfd ---- */
+
+/* Two descriptors, there and back; 1: a trip, 2: no more. */
+static void tell(int descriptor, uint64_t word)
+{
+    if (write(descriptor, &word, sizeof word) != sizeof word)
+        serve_die("a write to an eventfd failed");
+}
+
+static uint64_t hear(int descriptor)
+{
+    uint64_t word;
+    if (read(descriptor, &word, sizeof word) != sizeof word)
+        serve_die("a read of an eventfd failed");
+    return word;
+}
+
+static void *answer_by_eventfd(void *argument)
+{
+    const int *ends = argument;
+    while (hear(ends[0]) == 1)
+        tell(ends[1], 1);
+    return NULL;
+}
+
+int64_t bare_eventfd(unsigned threads, uint64_t gap_ns, uint64_t repeats)
+{
+    int ends[] = {eventfd(0, EFD_CLOEXEC), eventfd(0, EFD_CLOEXEC)};
+    pthread_t thread;
+    int64_t ns = 0;
+    (void)threads;
+    if (ends[0] < 0 || ends[1] < 0)
+        serve_die("no eventfd");
+    start(&thread, answer_by_eventfd, ends);
+    for (uint64_t i = 0; i <= repeats; i++) {
+        pause_for(gap_ns);
+        const int64_t begin = serve_now();
+        tell(ends[0], 1);
+        (void)hear(ends[1]);
+        if (i) /* the other was there */
+            ns += serve_now() - begin;
+    }
+    tell(ends[0], 2);
+    (void)pthread_join(thread, NULL);
+    (void)close(ends[0]), (void)close(ends[1]);
+    return ns;
 }
 
 /* ---- a split by hand ---- */

@@ -113,7 +113,9 @@ func fan(steps, repeats uint64) time.Duration {
 
 func main() {
 	workloads := map[string]func(size, repeats uint64) time.Duration{
-		"fork": fork, "many": many, "trip": trip, "fan": fan}
+		"fork": fork, "many": many, "trip": trip, "fan": fan,
+		"yield": yield, "spawn": spawnOne, "queue": queue,
+		"made": made, "woken": woken, "bytes": bytes}
 	in := bufio.NewReader(os.Stdin)
 	for {
 		var name string

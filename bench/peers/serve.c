@@ -7,12 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 int64_t serve_now(void)
 {
     struct timespec time;
     (void)clock_gettime(CLOCK_MONOTONIC, &time);
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+int64_t serve_resident_bytes(void)
+{
+    int64_t pages;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (!file || fscanf(file, "%*d %" SCNd64, &pages) != 1)
+        serve_die("/proc/self/statm can't be read");
+    (void)fclose(file);
+    return pages * sysconf(_SC_PAGESIZE);
 }
 
 void serve_die(const char *format, ...)

@@ -27,6 +27,9 @@ int serve(const struct serve_workload *workloads);
 /* ns of CLOCK_MONOTONIC. */
 int64_t serve_now(void);
 
+/* Of this process. */
+int64_t serve_resident_bytes(void);
+
 /* Complains on stderr and ends the program with 1. */
 __attribute__((noreturn, format(printf, 1, 2))) void serve_die(const char *format, ...);
 

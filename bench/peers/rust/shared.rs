@@ -38,6 +38,7 @@ pub struct Board {
 extern "C" {
     fn serve(workloads: *const Workload) -> i32;
     pub fn serve_now() -> i64;
+    pub fn serve_resident_bytes() -> i64;
 
     pub fn work_tree_child(parent: Node, index: u64) -> Node;
     pub fn work_sort_leaf(numbers: *mut u32, n: usize);

@@ -2,6 +2,7 @@
 //
 // tokio among the contenders: a task a fork, which can be suspended and aborted; on one thread its
 // runtime for one. What recurses is boxed, as async functions have to be.
+mod fibers;
 mod shared;
 
 use std::future::Future;
@@ -111,5 +112,11 @@ fn main() {
         (name(b"many\0"), run_many),
         (name(b"trip\0"), run_trip),
         (name(b"fan\0"), run_fan),
+        (name(b"yield\0"), fibers::run_yield),
+        (name(b"spawn\0"), fibers::run_spawn),
+        (name(b"queue\0"), fibers::run_queue),
+        (name(b"made\0"), fibers::run_made),
+        (name(b"woken\0"), fibers::run_woken),
+        (name(b"bytes\0"), fibers::run_bytes),
     ])
 }

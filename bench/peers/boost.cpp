@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Boost.Fiber among the contenders: a fiber a fork, work stealing between threads. Its stacks come
-// from malloc: those of its pool may be freed by one thread only, and fibers move. It does more
-// than others: each fork can be suspended and has a stack of its own.
+// from malloc there: those of its pool may be freed by one thread only, and fibers move. It does
+// more than others: each fork can be suspended and has a stack of its own.
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -95,10 +95,46 @@ std::int64_t run_fork(unsigned threads, std::uint64_t n, std::uint64_t repeats)
     return team.run(n, repeats);
 }
 
+// ---- fibers of one thread, in turn ----
+
+void yield_times(std::uint64_t count)
+{
+    for (std::uint64_t i = 0; i < count; i++)
+        boost::this_fiber::yield();
+}
+
+// So many in all, of two that yield to each other.
+std::int64_t run_yield(unsigned, std::uint64_t, std::uint64_t repeats)
+{
+    const std::int64_t start = serve_now();
+    boost::fibers::fiber other(boost::fibers::launch::post, yield_times, repeats / 2);
+    yield_times(repeats - repeats / 2);
+    other.join();
+    return serve_now() - start;
+}
+
+// Its stacks come from a pool: the one thread frees them too.
+std::int64_t run_spawn(unsigned, std::uint64_t, std::uint64_t repeats)
+{
+    static boost::fibers::pooled_fixedsize_stack &stacks =
+        *new boost::fibers::pooled_fixedsize_stack;
+    std::uint64_t count = 0;
+    const std::int64_t start = serve_now();
+    for (std::uint64_t i = 0; i < repeats; i++)
+        boost::fibers::fiber(boost::fibers::launch::post, std::allocator_arg, stacks, [&count] {
+            count++;
+        }).join();
+    const std::int64_t ns = serve_now() - start;
+    if (count != repeats)
+        serve_die("Boost.Fiber: a fiber was lost");
+    return ns;
+}
+
 } // namespace
 
 int main()
 {
-    static const struct serve_workload workloads[] = {{"fork", run_fork}, {nullptr, nullptr}};
+    static const struct serve_workload workloads[] = {
+        {"fork", run_fork}, {"yield", run_yield}, {"spawn", run_spawn}, {nullptr, nullptr}};
     _exit(serve(workloads)); // the team never ends
 }
