@@ -56,10 +56,11 @@ static struct pinion_task *create_locked(struct pn_crew_node *node, const struct
     return pn_task_create_quickly(spawn, state, node->slab, node->arena);
 }
 
-struct pinion_task *pn_node_inject(struct pn_crew_node *node, const struct pn_spawn *spawn)
+struct pinion_task *pn_node_inject(struct pn_crew_node *node, const struct pn_spawn *spawn,
+                                   uintptr_t state)
 {
     pn_lock(&node->lane.lock);
-    struct pinion_task *task = create_locked(node, spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
+    struct pinion_task *task = create_locked(node, spawn, state);
     if (task && spawn->group) { /* it enters its group first, which takes the group's lock */
         pn_unlock(&node->lane.lock);
         pn_task_publish(task);
