@@ -23,6 +23,11 @@
 
 /* ---- sleeping ---- */
 
+static bool has_fibers(const struct pn_engine *engine)
+{
+    return pn_load_relaxed(&engine->slot->fibers) != 0;
+}
+
 static void rest(struct pn_worker *worker, struct pn_engine *engine, int64_t deadline)
 {
     struct pn_loop_worker *slot = engine->slot;
@@ -118,7 +123,10 @@ static void seek(struct pn_worker *worker, struct pn_engine *engine, int64_t loo
             pn_crew_wake(crew, worker->neighbors, &worker->counters);
         begin(worker, engine, step.task);
     } else if (step.kind == PN_STEP_SLEEP) {
-        sleep_until(worker, engine, INT64_MAX);
+        /* Who would wake it when the crew ends has done so: it waits for the others' work to end,
+         * unless it has fibers, whose ends wake it. */
+        if (!pn_load_seq_cst(&crew->ending) || has_fibers(engine))
+            sleep_until(worker, engine, INT64_MAX);
         pn_scheduler_rise(&crew->scheduler, &worker->scout);
     } else if (step.is_vain) {
         pn_slab_flush(worker->slab);
@@ -150,11 +158,6 @@ bool pn_loop_work(struct pn_worker *worker, struct pn_engine *engine,
 }
 
 /* ---- base workers ---- */
-
-static bool has_fibers(const struct pn_engine *engine)
-{
-    return pn_load_relaxed(&engine->slot->fibers) != 0;
-}
 
 static bool crew_ends(struct pn_worker *worker, struct pn_engine *engine)
 {
