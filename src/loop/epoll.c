@@ -63,7 +63,7 @@ static int control(struct poller *poller, int operation, int descriptor, uint32_
     return error;
 }
 
-/* Registers for what the waiters wait for. The file behind the number may be another than before. */
+/* Registers for what the waiters wait for. The number may be another file's than before. */
 static int arm(struct poller *poller, int descriptor)
 {
     struct watch *watch = &poller->watches[descriptor];

@@ -48,7 +48,7 @@ static bool must_enter(const struct pn_ring *ring, unsigned *flags)
 {
     if (!has_kernel_thread(ring))
         return true;
-    pn_fence_seq_cst(); /* the tail before the flag: as the kernel thread sets the flag, and looks */
+    pn_fence_seq_cst(); /* tail before flag: the kernel thread sets it, then looks */
     if (sq_flags(ring) & IORING_SQ_NEED_WAKEUP)
         *flags |= IORING_ENTER_SQ_WAKEUP;
     return *flags & (IORING_ENTER_SQ_WAKEUP | IORING_ENTER_GETEVENTS);
@@ -251,8 +251,17 @@ static long result_of(const struct pn_completion *completion, long result)
     return result;
 }
 
+/* The kernel's own codes for an interrupted call, -ERESTARTSYS to -ERESTART_RESTARTBLOCK: its
+ * threads let them through. */
+static bool is_interrupted(long result)
+{
+    return result == -EINTR || (result <= -512 && result >= -516);
+}
+
 static void take_own(struct pn_ring *ring, struct pn_completion *completion, long result)
 {
+    if (is_interrupted(result))
+        result = -EINTR;
     if (!completion->operation) {
         if (result == -EINTR && !completion->is_asked)
             put(ring, completion);
