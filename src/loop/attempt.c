@@ -150,12 +150,6 @@ static long attempt(struct pn_completion *completion)
 
 long pn_attempt(struct pn_completion *completion)
 {
-    long result = attempt(completion);
-    if (result == -EAGAIN || result == PN_NOT_HERE)
-        return result;
-    if (pn_progress_goes_on(completion, &result))
-        return -EAGAIN;
-    if (completion->operation->sigpipe_below)
-        return pn_perform_end(completion->operation, result);
-    return result;
+    const long result = attempt(completion);
+    return pn_progress_goes_on(completion, result) ? -EAGAIN : result;
 }

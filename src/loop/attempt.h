@@ -10,8 +10,8 @@
 /* No error of the kernel's: it can't be kept from waiting here. */
 #define PN_NOT_HERE (-4097L)
 
-/* Makes it: what it gives; -EAGAIN: it would wait, or has moved a part and would wait with the rest;
- * PN_NOT_HERE, and then nothing was done. Keeps errno. */
+/* Makes it: what it gives; -EAGAIN: it would wait, or has moved a part and would wait with the
+ * rest; PN_NOT_HERE, and then nothing was done. Keeps errno. */
 long pn_attempt(struct pn_completion *completion);
 
 #endif

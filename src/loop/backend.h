@@ -54,7 +54,7 @@ enum pn_backend_kind { PN_BACKEND_AUTO, PN_BACKEND_RING, PN_BACKEND_EPOLL };
 struct pn_backend_options {
     enum pn_backend_kind kind; /* auto: a ring, epoll where there can be none */
     unsigned ring_entries;     /* 1 to 32768, rounded up to a power of two; 0: 256 */
-    bool sqpoll;               /* a thread of the kernel's looks for what is started: a CPU's worth */
+    bool sqpoll;               /* a thread of the kernel's takes what is started: a CPU's worth */
 };
 #define PN_RING_ENTRIES_MAX     32768u
 #define PN_RING_ENTRIES_DEFAULT 256u
@@ -80,8 +80,8 @@ struct pn_backend_report {
     unsigned entries, completions; /* of a ring: what can be submitted, and ended, at once */
     unsigned taken, refused;       /* 1u << feature */
 };
-/* "io_uring, 256 entries: single_issuer, …; refused: …" or "epoll: nanoseconds; no io_uring: EPERM,
- * by sysctl …". */
+/* "io_uring, 256 entries: single_issuer, …; refused: …" or "epoll: nanoseconds; no io_uring:
+ * EPERM, by sysctl …". */
 #define PN_BACKEND_WORDS 320
 void pn_backend_report_describe(const struct pn_backend_report *report, char *words, size_t size);
 

@@ -46,7 +46,9 @@ static void end(struct poller *poller, struct pn_completion *completion, long re
 {
     completion->step = NOWHERE;
     completion->is_over = true;
-    completion->result = completion->moved > 0 && result < 0 ? (long)completion->moved : result;
+    completion->result = pn_progress_result(completion, result);
+    if (completion->operation && completion->operation->sigpipe_below)
+        (void)pn_perform_end(completion->operation, completion->result);
     pn_completions_push(&poller->backend.ended, completion);
 }
 
@@ -61,7 +63,7 @@ static int control(struct poller *poller, int operation, int descriptor, uint32_
     return error;
 }
 
-/* Registers for what the waiters wait for. The file behind the number may be another than before. */
+/* Registers for what the waiters wait for. The number may be another file's than before. */
 static int arm(struct poller *poller, int descriptor)
 {
     struct watch *watch = &poller->watches[descriptor];

@@ -52,23 +52,26 @@ bool pn_is_nonblocking(int descriptor)
     return flags < 0 || (flags & O_NONBLOCK);
 }
 
-bool pn_progress_goes_on(struct pn_completion *completion, long *result)
+bool pn_progress_goes_on(struct pn_completion *completion, long result)
 {
     const struct pn_operation *operation = completion->operation;
     const struct iovec *parts;
-    if (*result > 0 && !completion->is_asked && !operation->never_waits &&
-        operation->writable >= 0) {
-        const int count = parts_of(completion, &parts);
-        const size_t moved = completion->moved + (size_t)*result;
-        if (count > 0 && moved < pn_bytes_of(parts, count) &&
-            !pn_is_nonblocking((int)operation->call.arguments[0])) {
-            completion->moved = moved;
-            return true;
-        }
-    }
-    if (completion->moved > 0)
-        *result = (long)completion->moved + (*result > 0 ? *result : 0);
-    return false;
+    if (result <= 0 || completion->is_asked || operation->never_waits || operation->writable < 0)
+        return false;
+    const int count = parts_of(completion, &parts);
+    const size_t moved = completion->moved + (size_t)result;
+    if (count == 0 || moved >= pn_bytes_of(parts, count) ||
+        pn_is_nonblocking((int)operation->call.arguments[0]))
+        return false;
+    completion->moved = moved;
+    return true;
+}
+
+long pn_progress_result(const struct pn_completion *completion, long result)
+{
+    if (completion->moved == 0)
+        return result;
+    return (long)completion->moved + (result > 0 ? result : 0);
 }
 
 int64_t pn_progress_pause(struct pn_completion *completion)

@@ -48,7 +48,7 @@ static bool must_enter(const struct pn_ring *ring, unsigned *flags)
 {
     if (!has_kernel_thread(ring))
         return true;
-    pn_fence_seq_cst(); /* the tail before the flag: as the kernel thread sets the flag, and looks */
+    pn_fence_seq_cst(); /* tail before flag: the kernel thread sets it, then looks */
     if (sq_flags(ring) & IORING_SQ_NEED_WAKEUP)
         *flags |= IORING_ENTER_SQ_WAKEUP;
     return *flags & (IORING_ENTER_SQ_WAKEUP | IORING_ENTER_GETEVENTS);
@@ -146,12 +146,6 @@ static void end(struct pn_ring *ring, struct pn_completion *completion, long res
         pn_completions_push(&ring->backend.ended, completion);
 }
 
-/* What one gives that a request ended before its next step. */
-static long canceled(const struct pn_completion *completion)
-{
-    return completion->moved > 0 ? (long)completion->moved : -ECANCELED;
-}
-
 /* Those for which there was no room, as far as there is now. */
 static void put_backlog(struct pn_ring *ring)
 {
@@ -161,7 +155,8 @@ static void put_backlog(struct pn_ring *ring)
         if (completion->is_over || (completion->is_asked && !was_begun)) {
             (void)pn_completions_pop(&ring->backlog);
             completion->held--;
-            end(ring, completion, completion->is_over ? completion->result : canceled(completion));
+            end(ring, completion, completion->is_over ? completion->result
+                                                      : pn_progress_result(completion, -ECANCELED));
             continue;
         }
         struct io_uring_sqe *entry = free_entry(ring);
@@ -227,13 +222,13 @@ static bool waits_on(struct pn_completion *completion)
 }
 
 /* Whether the call is to be tried again, or what it waits for to be waited for. */
-static bool goes_on(struct pn_completion *completion, long *result)
+static bool goes_on(struct pn_completion *completion, long result)
 {
     if (completion->is_asked)
         return false;
-    if (*result == -EINTR) /* the same again */
+    if (result == -EINTR) /* the same again */
         return true;
-    if (completion->step == CALL && *result == -EAGAIN)
+    if (completion->step == CALL && result == -EAGAIN)
         return waits_on(completion);
     if (completion->step == CALL) {
         if (!pn_progress_goes_on(completion, result))
@@ -241,7 +236,7 @@ static bool goes_on(struct pn_completion *completion, long *result)
         step_on(completion);
         return true;
     }
-    if (*result < 0 && *result != -ETIME)
+    if (result < 0 && result != -ETIME)
         return false;
     step_on(completion);
     return true;
@@ -256,8 +251,17 @@ static long result_of(const struct pn_completion *completion, long result)
     return result;
 }
 
+/* The kernel's own codes for an interrupted call, -ERESTARTSYS to -ERESTART_RESTARTBLOCK: its
+ * threads let them through. */
+static bool is_interrupted(long result)
+{
+    return result == -EINTR || (result <= -512 && result >= -516);
+}
+
 static void take_own(struct pn_ring *ring, struct pn_completion *completion, long result)
 {
+    if (is_interrupted(result))
+        result = -EINTR;
     if (!completion->operation) {
         if (result == -EINTR && !completion->is_asked)
             put(ring, completion);
@@ -265,13 +269,11 @@ static void take_own(struct pn_ring *ring, struct pn_completion *completion, lon
             end(ring, completion, result_of(completion, result));
         return;
     }
-    if (goes_on(completion, &result)) {
+    if (goes_on(completion, result)) {
         put(ring, completion);
         return;
     }
-    result = result_of(completion, result);
-    if (completion->moved > 0)
-        result = (long)completion->moved;
+    result = pn_progress_result(completion, result_of(completion, result));
     end(ring, completion, pn_translate_result(completion, result));
 }
 

@@ -219,6 +219,17 @@ static bool translate_name(const struct pn_operation *operation, struct io_uring
     }
 }
 
+/* The ring tries it first as if it were O_NONBLOCK, which for a FIFO is another thing: it goes to a
+ * thread of the kernel's at once where it might be one. */
+static bool translate_open(const struct pn_operation *operation, struct io_uring_sqe *entry)
+{
+    const long *a = operation->call.arguments;
+    io_uring_prep_openat(entry, (int)a[0], (const char *)a[1], (int)a[2], (mode_t)a[3]);
+    if (!(a[2] & (O_NONBLOCK | O_DIRECTORY | O_PATH)))
+        entry->flags |= IOSQE_ASYNC;
+    return true;
+}
+
 static bool translate_file(const struct pn_operation *operation, struct io_uring_sqe *entry)
 {
     const long *a = operation->call.arguments;
@@ -236,8 +247,7 @@ static bool translate_file(const struct pn_operation *operation, struct io_uring
         io_uring_prep_rw(PN_OP_FTRUNCATE, entry, (int)a[0], NULL, 0, (__u64)a[1]);
         return true;
     case SYS_openat:
-        io_uring_prep_openat(entry, (int)a[0], (const char *)a[1], (int)a[2], (mode_t)a[3]);
-        return true;
+        return translate_open(operation, entry);
     case SYS_statx:
         io_uring_prep_statx(entry, (int)a[0], (const char *)a[1], (int)a[2], (unsigned)a[3],
                             (struct statx *)a[4]);

@@ -27,17 +27,17 @@ struct place {
     struct pn_backend *backend;
 };
 
-static bool is_ring(const struct place *place) { return place->kind == PN_BACKEND_RING; }
+static inline bool is_ring(const struct place *place) { return place->kind == PN_BACKEND_RING; }
 
 /* Options of few entries, so that what is full is met. */
-static int make_backend(void **state)
+static inline int make_backend(void **state)
 {
     struct place *place = *state;
     return pn_backend_create(
         &(struct pn_backend_options){.kind = place->kind, .ring_entries = 8}, &place->backend);
 }
 
-static int destroy_backend(void **state)
+static inline int destroy_backend(void **state)
 {
     struct place *place = *state;
     const bool is_clean = !pn_backend_has_pending(place->backend);
@@ -58,12 +58,12 @@ struct wait {
     unsigned times; /* done was called */
 };
 
-static void note_done(struct pn_completion *completion)
+static inline void note_done(struct pn_completion *completion)
 {
     ((struct wait *)(void *)completion)->times++;
 }
 
-static bool start(struct place *place, struct wait *wait, struct pn_operation operation)
+static inline bool start(struct place *place, struct wait *wait, struct pn_operation operation)
 {
     wait->times = 0;
     wait->completion.done = note_done;
@@ -71,20 +71,20 @@ static bool start(struct place *place, struct wait *wait, struct pn_operation op
     return pn_backend_start(place->backend, &wait->operation, &wait->completion);
 }
 
-static void start_poll(struct place *place, struct wait *wait, int descriptor, short events)
+static inline void start_poll(struct place *place, struct wait *wait, int descriptor, short events)
 {
     wait->times = 0;
     wait->completion.done = note_done;
     pn_backend_poll(place->backend, descriptor, events, &wait->completion);
 }
 
-static void must_start(struct place *place, struct wait *wait, struct pn_operation operation)
+static inline void must_start(struct place *place, struct wait *wait, struct pn_operation operation)
 {
     assert_true(start(place, wait, operation));
 }
 
 /* Waits for it: its result. */
-static long finish(struct place *place, struct wait *wait)
+static inline long finish(struct place *place, struct wait *wait)
 {
     while (wait->times == 0)
         assert_int_equal(pn_backend_wait(place->backend, INT64_MAX), 0);
@@ -93,7 +93,7 @@ static long finish(struct place *place, struct wait *wait)
 }
 
 /* Submits, and takes what has ended already, with no wait: three times, for steps that follow. */
-static void turn(struct place *place)
+static inline void turn(struct place *place)
 {
     for (int i = 0; i < 3; i++) {
         assert_int_equal(pn_backend_flush(place->backend), 0);
@@ -125,7 +125,7 @@ static inline long perform(struct place *place, struct pn_operation operation)
     return finish(place, &wait);
 }
 
-static bool has_rings(void)
+static inline bool has_rings(void)
 {
     struct pn_backend_report report;
     return pn_backend_probe(&(struct pn_backend_options){.kind = PN_BACKEND_RING}, &report) == 0;
@@ -134,7 +134,7 @@ static bool has_rings(void)
 static const char *const kind_names[] = {[PN_BACKEND_RING] = "ring", [PN_BACKEND_EPOLL] = "epoll"};
 
 /* Runs the tests on each kind: how many failed. */
-static int run_on_both(struct CMUnitTest *tests, size_t count)
+static inline int run_on_both(struct CMUnitTest *tests, size_t count)
 {
     sigset_t pipe;
     int failed = 0;

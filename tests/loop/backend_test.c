@@ -95,7 +95,7 @@ static void all_who_wait_for_a_descriptor_are_told(void **state)
     close_both(ends);
 }
 
-static void a_wait_for_what_is_closed_ends_when_canceled_and_its_number_serves_the_next(void **state)
+static void a_wait_for_what_is_closed_is_canceled_and_its_number_serves_the_next(void **state)
 {
     struct place *place = *state;
     struct wait old, new;
@@ -445,7 +445,7 @@ int main(void)
         ON_BACKEND(what_is_no_descriptor_is_told_so),
         ON_BACKEND(a_file_is_ready_for_the_ring_and_not_permitted_for_epoll),
         ON_BACKEND(all_who_wait_for_a_descriptor_are_told),
-        ON_BACKEND(a_wait_for_what_is_closed_ends_when_canceled_and_its_number_serves_the_next),
+        ON_BACKEND(a_wait_for_what_is_closed_is_canceled_and_its_number_serves_the_next),
         ON_BACKEND(what_is_canceled_before_it_is_submitted_ends_so),
         ON_BACKEND(what_waits_is_canceled),
         ON_BACKEND(a_nonblocking_descriptors_wait_is_canceled),
