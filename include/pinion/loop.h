@@ -50,8 +50,8 @@ struct pinion_loop_options {
     bool strict;             /* … up to here */
     size_t stack_bytes;      /* of each fiber; 0: 256 KiB. At least what pinion_loop_stack_min says,
                                 rounded up to a power of two of them */
-    unsigned ring_entries;   /* operations that a worker submits at a time, 1 to 32768, rounded up to
-                                a power of two; 0: 256 */
+    unsigned ring_entries;   /* operations that a worker submits at a time, 1 to 32768, rounded up
+                                to a power of two; 0: 256 */
     bool sqpoll;             /* a thread of the kernel's takes what is submitted: no system calls
                                 for that, but a CPU's worth of time for each worker */
     enum pinion_backend backend;

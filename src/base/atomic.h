@@ -59,8 +59,8 @@
 /* The light side of an asymmetric fence (asymmetric.h). */
 #define pn_light_fence() atomic_signal_fence(memory_order_seq_cst)
 
-/* For what is not _Atomic: public fields, since C++ must read their structs (the task of a future, a
- * thread's head), and what the kernel shares with us. */
+/* For what is not _Atomic: public fields, since C++ must read their structs (the task of a future,
+ * a thread's head), and what the kernel shares with us. */
 #define pn_plain_load_relaxed(p)     __atomic_load_n((p), __ATOMIC_RELAXED)
 #define pn_plain_load_acquire(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define pn_plain_load_seq_cst(p)     __atomic_load_n((p), __ATOMIC_SEQ_CST)

@@ -100,7 +100,7 @@ struct pinion_io {
     unsigned process; /* pn_process() of who made it; PN_PROCESS_NONE: it refuses everyone */
 };
 
-/* How long who waits looks first: a fiber not at all, since it would keep its thread from others. */
+/* How long who waits looks first: a fiber not at all, since others could use its thread. */
 static inline int64_t pn_io_spin_ns(const struct pinion_io *io)
 {
     return pn_sleeper_here() ? 0 : io->spin_ns;

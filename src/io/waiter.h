@@ -52,8 +52,8 @@ static inline bool pn_waiter_has_fired(const struct pn_waiter *waiter)
 
 /* Waits until at least `fired` signals have come, or also, with or_canceled, until it was canceled.
  * False if the deadline (ns of CLOCK_MONOTONIC, INT64_MAX: none) passed before. Whatever the
- * signalers wrote before they signaled is visible after. A thread, not a fiber, looks for spin_ns (INT64_MAX: for
- * ever) before it sleeps. */
+ * signalers wrote before they signaled is visible after. A thread, not a fiber, looks for
+ * spin_ns (INT64_MAX: for ever) before it sleeps. */
 bool pn_waiter_wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int64_t deadline,
                     int64_t spin_ns);
 

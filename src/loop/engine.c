@@ -251,10 +251,9 @@ int pn_engine_create(struct pn_loop_worker *slot, struct pn_engine **result)
     struct pn_crew *crew = slot->worker.crew;
     struct pinion_loop *loop = pn_loop_of(crew);
     const int saved = errno;
-    struct pn_engine *engine = aligned_alloc(PN_LINE, (sizeof *engine + PN_LINE - 1) / PN_LINE * PN_LINE);
+    struct pn_engine *engine = calloc(1, sizeof *engine);
     if (!engine)
         return -ENOMEM;
-    memset((void *)engine, 0, sizeof *engine);
     engine->slot = slot;
     engine->stack_bytes = loop->stack_bytes;
     engine->last = &engine->first;

@@ -80,7 +80,7 @@ void pn_loop_run_left(struct pinion_loop *loop);
 
 /* loop.c */
 
-/* A worker's thread has begun with that backend, or there is none for it: notes what is degraded. */
+/* A worker's thread has begun with that backend: notes what is degraded. */
 void pn_loop_note_backend(struct pinion_loop *loop, const struct pn_backend_report *report);
 
 /* What its workers wait in, in words. Any thread. */

@@ -85,8 +85,8 @@ static bool loop_queue(struct pinion_io *io, const struct pn_spawn *spawn,
 
 static int no_staff(void)
 {
-    return pn_error(EAGAIN, "nobody is there to run a concurrent task: cpu_count is 1 and no thread "
-                            "is in pinion_loop_run, or no thread can be had");
+    return pn_error(EAGAIN, "nobody is there to run a concurrent task: cpu_count is 1 and no "
+                            "thread is in pinion_loop_run, or no thread can be had");
 }
 
 static int spawn_fiber(struct pn_crew *crew, const struct pn_spawn *spawn,
