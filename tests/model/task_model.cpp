@@ -64,25 +64,37 @@ struct await : task_model<await> {
     }
 };
 
-/* One that waits, then would rather not. */
-struct wavering : task_model<wavering> {
+/* One that waits, then would rather not; for an async task, or for a concurrent one, which is not
+ * claimed. */
+template <bool is_concurrent> struct wavering : task_model<wavering<is_concurrent>> {
+    void begin()
+    {
+        task_model<wavering>::begin();
+        if (!is_concurrent)
+            return;
+        this->task->kind = PN_CONCURRENT;
+        pn_store_relaxed(&this->task->state, PN_TASK_RUNNING | PN_TASK_IN_QUEUE);
+    }
+
     void thread(unsigned index)
     {
+        struct pinion_task *task = this->task;
         if (!index) {
-            take();
+            this->take();
             return;
         }
         struct pn_waiter waiter;
         pn_waiter_init(&waiter);
         if (pn_task_claim(task)) {
+            MUST(!is_concurrent);
             pn_task_run_claimed(task);
         } else if (pn_task_add_waiter(task, &waiter)) {
             if (!pn_task_remove_waiter(task, &waiter))
                 MUST(pn_waiter_wait(&waiter, 1, false, INT64_MAX, 0));
             else
-                wait();
+                this->wait();
         }
-        drop();
+        this->drop();
     }
 };
 
@@ -103,10 +115,12 @@ struct polling : task_model<polling> {
 static bool run()
 {
     return model_all<await>(4) &&
-           model_all<wavering>(4) &&
+           model_all<wavering<false>>(4) &&
+           model_all<wavering<true>>(4) &&
            model_all<polling>(3) &&
            model_random<await>(100000) &&
-           model_random<wavering>(100000);
+           model_random<wavering<false>>(100000) &&
+           model_random<wavering<true>>(100000);
 }
 
 int main(int count, char **arguments) { return model_main(count, arguments, run); }
