@@ -12,6 +12,9 @@
 /* While the kernel takes no entries, and nothing ends, it is asked again so often. */
 #define HELD_UP_NS INT64_C(1000000)
 
+/* A cancel that did not end its call is asked for again after so long. */
+static const struct __kernel_timespec ask_again_after = {.tv_nsec = 50000};
+
 /* step of a completion: what its entry in the ring does. */
 enum { CALL, PAUSE, AWAIT_READABLE, AWAIT_WRITABLE };
 
@@ -277,6 +280,31 @@ static void take_own(struct pn_ring *ring, struct pn_completion *completion, lon
     end(ring, completion, pn_translate_result(completion, result));
 }
 
+/* Of a call on its way between the ring and a thread of the kernel's a cancel may find nothing, and
+ * one that runs there may not have come to its wait when it was interrupted. */
+static void ask_again(struct pn_ring *ring, struct pn_completion *completion)
+{
+    struct io_uring_sqe *entry = free_entry(ring);
+    if (!entry) {
+        put(ring, completion);
+        return;
+    }
+    io_uring_prep_timeout(entry, (struct __kernel_timespec *)(uintptr_t)&ask_again_after, 0, 0);
+    entry->user_data = (uint64_t)(uintptr_t)completion | PN_RING_CANCELS;
+    completion->held++;
+}
+
+/* A cancel has come back, or the pause after one. */
+static void take_cancel(struct pn_ring *ring, struct pn_completion *completion, long result)
+{
+    if (completion->is_over && completion->held == 0)
+        pn_completions_push(&ring->backend.ended, completion);
+    else if (!completion->is_over && result == -ETIME)
+        put(ring, completion);
+    else if (!completion->is_over && result < 0)
+        ask_again(ring, completion);
+}
+
 static void take(struct pn_ring *ring, uint64_t data, long result)
 {
     if (data == PN_RING_WAKE) {
@@ -287,10 +315,10 @@ static void take(struct pn_ring *ring, uint64_t data, long result)
     struct pn_completion *completion =
         (struct pn_completion *)(uintptr_t)(data & ~PN_RING_CANCELS);
     completion->held--;
-    if (!(data & PN_RING_CANCELS))
+    if (data & PN_RING_CANCELS)
+        take_cancel(ring, completion, result);
+    else
         take_own(ring, completion, result);
-    else if (completion->is_over && completion->held == 0)
-        pn_completions_push(&ring->backend.ended, completion);
 }
 
 static bool has_completions(const struct pn_ring *ring)
