@@ -48,8 +48,8 @@ struct pinion_loop_options {
     unsigned max_parallel;   /* parallel tasks, and calls that block a thread, at a time */
     int64_t retire_after;
     bool strict;             /* … up to here */
-    size_t stack_bytes;      /* of each fiber; 0: 256 KiB. At least what pinion_loop_stack_min says,
-                                rounded up to a power of two of them */
+    size_t stack_bytes;      /* of each fiber; 0: 256 KiB. At least what pinion_loop_stack_min says;
+                                rounded up to 16 KiB and its doubles, above 4 MiB to pages */
     unsigned ring_entries;   /* operations that a worker submits at a time, 1 to 32768, rounded up
                                 to a power of two; 0: 256 */
     bool sqpoll;             /* a thread of the kernel's takes what is submitted: no system calls

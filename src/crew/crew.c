@@ -273,6 +273,23 @@ static int discover(struct pinion_topology **topology)
     return error;
 }
 
+int pn_crew_check_reserved(const uint64_t reserved[static 8])
+{
+    static const uint64_t zero[8];
+    if (memcmp(reserved, zero, sizeof zero) != 0)
+        return pn_error(EINVAL, "reserved fields of the options are not zero; initialise the "
+                                "struct with {0}");
+    return 0;
+}
+
+void *pn_crew_allocate(size_t bytes)
+{
+    void *memory = aligned_alloc(alignof(struct pn_crew), bytes);
+    if (memory)
+        memset(memory, 0, bytes);
+    return memory;
+}
+
 int pn_crew_init(struct pn_crew *crew, const struct pn_crew_kind *kind,
                  const struct pn_crew_options *options)
 {

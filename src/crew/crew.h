@@ -52,19 +52,13 @@ struct pn_worker;
 
 enum pn_role { PN_BASE, PN_RESERVE, PN_CALLER };
 
-/* What an implementation says of itself. What may be NULL is then left out. */
+/* What an implementation says of itself. */
 struct pn_crew_kind {
     const struct pn_io_vtable *vtable;
     const char *noun;      /* in messages: "pool" */
-    size_t worker_bytes;   /* its struct that begins with struct pn_worker, and is aligned as it */
+    size_t worker_bytes;   /* its struct that begins with struct pn_worker, and is aligned as it; all
+                              zero behind that in a new slot */
     bool has_program_seat; /* base slot 0 is for a thread of the program's */
-    /* The rest of a slot, which is zero, in a slot that is complete else; false: out of memory.
-     * Without its fini then. May be NULL, as worker_fini. */
-    bool (*worker_init)(struct pn_worker *worker);
-    void (*worker_fini)(struct pn_worker *worker);
-    /* By each thread of ours, in its first slot and in its last. May be NULL. */
-    void (*thread_begin)(struct pn_crew *crew);
-    void (*thread_end)(struct pn_crew *crew);
     /* What the thread of a base slot does, which whoever asked for it counted as searching; returns
      * the slot that it goes on in, or NULL: it ends. A thread that blocked is in that slot already,
      * and not in the former any more. */
@@ -303,6 +297,11 @@ static inline bool pn_worker_is_program_seat(const struct pn_worker *worker)
 
 /* crew.c */
 
+/* 0, or -EINVAL with the detail: an options struct's reserved fields are not all zero. */
+int pn_crew_check_reserved(const uint64_t reserved[static 8]);
+/* Zeroed memory for what begins with a crew; NULL when out of memory. free() frees it. */
+void *pn_crew_allocate(size_t bytes);
+
 /* Makes a crew of what is zero, on the topology given or the one that it discovers; kind is
  * borrowed. 0, or the errors of pinion_pool_create, with their detail, and then nothing of it
  * remains. */
@@ -345,6 +344,8 @@ struct pn_worker *pn_worker_live(struct pn_worker *worker);
 void pn_worker_signal(struct pn_worker *worker);
 /* The thread of a base slot, which has lain down, sleeps until it is signaled. */
 void pn_worker_sleep(struct pn_worker *worker);
+/* ns for the scheduler, by a worker that has looked so often without a task. */
+int64_t pn_worker_time_of_look(const struct pn_worker *worker, int64_t looks);
 /* The task of a reservation has run, on its slot's thread: what it queued goes where others look,
  * and the reservation ends. Before the completion is visible. False: the crew ends. */
 bool pn_worker_end_reservation(struct pn_worker *worker);

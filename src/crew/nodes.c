@@ -71,7 +71,7 @@ static bool fill_slot(struct pn_worker *worker)
         .counters = &worker->counters,
         .random = worker->index * 2654435761u + 1, /* any but 0; different for each */
     };
-    return !crew->kind->worker_init || crew->kind->worker_init(worker);
+    return true;
 }
 
 static void free_slot(struct pn_worker *worker)
@@ -111,11 +111,8 @@ struct pn_worker *pn_worker_create(struct pn_crew *crew, enum pn_role role, unsi
 
 void pn_worker_destroy(struct pn_worker *worker)
 {
-    if (!worker)
-        return;
-    if (worker->crew->kind->worker_fini)
-        worker->crew->kind->worker_fini(worker);
-    free_slot(worker);
+    if (worker)
+        free_slot(worker);
 }
 
 struct pn_worker *pn_crew_add_base(struct pn_crew *crew)

@@ -115,8 +115,7 @@ static void sweep_tombstones(struct pn_worker *worker)
 {
     struct pinion_task *task;
     while (worker->tombstones && (task = pn_deque_pop(&worker->deque))) {
-        /* Relaxed: only whether it was claimed, and only this thread's claims are looked for. */
-        if ((pn_load_relaxed(&task->state) & PN_TASK_PHASE) == PN_TASK_QUEUED) {
+        if (!pn_task_is_tombstone(task)) { /* only this thread's claims are looked for */
             if (!pn_deque_push(&worker->deque, task, false)) /* cannot be: there was room */
                 pn_lane_push(&worker->node->lane, task);
             return;

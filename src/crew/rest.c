@@ -31,6 +31,15 @@ void pn_worker_sleep(struct pn_worker *worker)
         (void)pn_futex_wait(&worker->signal, PN_SIGNAL_SLEEPING, INT64_MAX);
 }
 
+/* To poll means no system call, which the clock is on some machines: there time is counted in looks,
+ * each of which takes about so long. */
+#define LOOK_NS 100
+
+int64_t pn_worker_time_of_look(const struct pn_worker *worker, int64_t looks)
+{
+    return worker->crew->idle_mode == PINION_IDLE_POLL ? looks * LOOK_NS : pn_now();
+}
+
 /* ---- reserve threads ---- */
 
 /* When a thread that is idle from now on has been so for retire_after. */

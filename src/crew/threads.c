@@ -119,8 +119,6 @@ static void *thread_main(void *argument)
     pn_membership_enter(&membership, worker);
     pn_interrupt_own_thread();
     pn_modes_set(&crew->modes); /* it has those of its maker, whoever that was */
-    if (crew->kind->thread_begin)
-        crew->kind->thread_begin(crew);
     while ((next = pn_worker_live(worker))) {
         if (membership.worker == worker) { /* else it left that slot to another thread before */
             pn_lock(&crew->lock);
@@ -131,8 +129,6 @@ static void *thread_main(void *argument)
         worker = next;
     }
     worker = membership.worker;
-    if (crew->kind->thread_end)
-        crew->kind->thread_end(crew);
     pn_membership_leave();
     if (pn_crew_is_lost(crew)) /* a child that this thread's task forked ends with it */
         return NULL;

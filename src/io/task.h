@@ -220,6 +220,14 @@ void pn_task_end(struct pinion_task *task, struct pn_slab *mine);
  * await (freed here if the future is consumed). mine: the caller's slab or NULL. */
 bool pn_task_take(struct pinion_task *task, struct pn_slab *mine);
 
+/* Whether a queue's entry is a tombstone: an await has claimed it. Only whether it was so then. */
+static inline bool pn_task_is_tombstone(const struct pinion_task *task)
+{
+    /* Relaxed: what was claimed stays so. */
+    return task->kind != PN_CONCURRENT &&
+           (pn_load_relaxed(&task->state) & PN_TASK_PHASE) != PN_TASK_QUEUED;
+}
+
 /* Claims a task that nobody has taken: true and it is the caller's to run. */
 static inline bool pn_task_claim(struct pinion_task *task)
 {

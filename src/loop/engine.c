@@ -125,6 +125,11 @@ void pn_engine_begin(struct pn_engine *engine, struct pinion_task *task)
     switch_to(engine, fiber);
 }
 
+bool pn_engine_has_fibers(const struct pn_engine *engine)
+{
+    return pn_load_relaxed(&engine->slot->fibers) != 0; /* this thread's own */
+}
+
 /* ---- sleeping ---- */
 
 static void expire(struct pn_timer *timer)

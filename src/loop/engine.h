@@ -72,6 +72,8 @@ bool pn_engine_can_begin(struct pn_engine *engine);
 void pn_engine_begin(struct pn_engine *engine, struct pinion_task *task);
 /* From home: runs those that are ready, for a turn. */
 void pn_engine_turn(struct pn_engine *engine);
+/* Whether any has begun and not ended. */
+bool pn_engine_has_fibers(const struct pn_engine *engine);
 static inline bool pn_engine_is_ready(const struct pn_engine *engine)
 {
     return engine->first != NULL;

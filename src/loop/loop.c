@@ -33,10 +33,9 @@ static const struct pn_crew_kind loop_kind = {
 
 static int check_options(const struct pinion_loop_options *options)
 {
-    static const uint64_t zero[8];
-    if (memcmp(options->reserved, zero, sizeof zero) != 0)
-        return pn_error(EINVAL, "reserved fields of the options are not zero; initialise the "
-                                "struct with {0}");
+    const int error = pn_crew_check_reserved(options->reserved);
+    if (error)
+        return error;
     if ((unsigned)options->backend > PINION_BACKEND_EPOLL)
         return pn_error(EINVAL, "%d is no backend; take one of enum pinion_backend",
                         (int)options->backend);
@@ -82,11 +81,21 @@ void pn_loop_note_backend(struct pinion_loop *loop, const struct pn_backend_repo
     }
 }
 
+/* In a child of the loop's process it does not change any more, and its lock may be held. */
+static struct pn_backend_report report_of(struct pinion_loop *loop)
+{
+    const bool is_lost = pn_crew_is_lost(&loop->crew);
+    if (!is_lost)
+        pn_lock(&loop->report_lock);
+    const struct pn_backend_report report = loop->report;
+    if (!is_lost)
+        pn_unlock(&loop->report_lock);
+    return report;
+}
+
 void pn_loop_describe_backend(struct pinion_loop *loop, char *words, size_t size)
 {
-    pn_lock(&loop->report_lock);
-    const struct pn_backend_report report = loop->report;
-    pn_unlock(&loop->report_lock);
+    const struct pn_backend_report report = report_of(loop);
     pn_backend_report_describe(&report, words, size);
 }
 
@@ -132,14 +141,6 @@ static void free_depots(struct pinion_loop *loop, unsigned count)
     free(loop->depots);
 }
 
-static struct pinion_loop *allocate(void)
-{
-    struct pinion_loop *loop = aligned_alloc(alignof(struct pinion_loop), sizeof *loop);
-    if (loop)
-        memset((void *)loop, 0, sizeof *loop);
-    return loop;
-}
-
 static int fill(struct pinion_loop *loop, const struct pinion_loop_options *options)
 {
     static const enum pn_backend_kind kinds[] = {[PINION_BACKEND_AUTO] = PN_BACKEND_AUTO,
@@ -172,7 +173,7 @@ int pinion_loop_create(const struct pinion_loop_options *options, struct pinion_
     int error = check_options(options ? options : &defaults);
     if (error)
         return error;
-    struct pinion_loop *loop = allocate();
+    struct pinion_loop *loop = pn_crew_allocate(sizeof *loop);
     error = loop ? fill(loop, options ? options : &defaults)
                  : pn_error(ENOMEM, "out of memory for a loop");
     errno = saved;
@@ -228,7 +229,7 @@ void pinion_loop_stats(struct pinion_loop *loop, struct pinion_loop_stats *stats
         stats->stack_bytes += stacks.bytes;
     }
     stats->backend =
-        loop->report.kind == PN_BACKEND_EPOLL ? PINION_BACKEND_EPOLL : PINION_BACKEND_IO_URING;
+        report_of(loop).kind == PN_BACKEND_EPOLL ? PINION_BACKEND_EPOLL : PINION_BACKEND_IO_URING;
 }
 
 size_t pinion_loop_degraded(struct pinion_loop *loop, char *buffer, size_t size)

@@ -28,11 +28,6 @@ struct visit {
     bool had_sigpipe; /* pending */
 };
 
-static bool has_fibers(const struct pn_engine *engine)
-{
-    return pn_load_relaxed(&engine->slot->fibers) != 0;
-}
-
 /* ---- coming and going ---- */
 
 static bool is_sigpipe_pending(void)
@@ -116,7 +111,7 @@ static bool is_over(struct pn_worker *worker, struct pn_engine *engine)
         if (task)
             pn_cancel_request(task);
     }
-    if (pn_load_relaxed(&loop->main) || has_fibers(engine))
+    if (pn_load_relaxed(&loop->main) || pn_engine_has_fibers(engine))
         return false;
     return worker->crew->base_limit || !pn_scheduler_has_work(&worker->crew->scheduler);
 }
@@ -250,7 +245,7 @@ void pinion_loop_stop(struct pinion_loop *loop)
 
 static bool is_all_done(struct pn_worker *worker, struct pn_engine *engine)
 {
-    return !has_fibers(engine) && !pn_scheduler_has_work(&worker->crew->scheduler);
+    return !pn_engine_has_fibers(engine) && !pn_scheduler_has_work(&worker->crew->scheduler);
 }
 
 void pn_loop_run_left(struct pinion_loop *loop)

@@ -49,9 +49,9 @@ static struct pinion_task *worker_queue(struct pn_worker *worker, const struct p
     return task;
 }
 
-static struct pinion_task *outside_queue(struct pn_crew *crew, const struct pn_spawn *spawn)
+static struct pinion_task *outside_queue(struct pn_crew *crew, struct pn_crew_node *node,
+                                         const struct pn_spawn *spawn)
 {
-    struct pn_crew_node *node = pn_crew_node_here(crew);
     struct pinion_task *task = pn_node_inject(node, spawn, state_of(spawn));
     if (task)
         pn_crew_wake(crew, node->neighbors, &node->counters);
@@ -74,7 +74,7 @@ static bool loop_queue(struct pinion_io *io, const struct pn_spawn *spawn,
         struct pn_crew_node *node = pn_crew_node_here(crew);
         const bool is_full = pn_lane_count(&node->lane) >= QUEUED_MAX;
         if (!is_full && is_staffed(crew, node->neighbors->home))
-            task = outside_queue(crew, spawn);
+            task = outside_queue(crew, node, spawn);
         if (!task && !spawn->is_optional)
             pn_fetch_add_relaxed(&node->inlined, UINT64_C(1));
     }
@@ -99,9 +99,10 @@ static int spawn_fiber(struct pn_crew *crew, const struct pn_spawn *spawn,
             return no_staff();
         task = worker_queue(worker, spawn);
     } else {
-        if (!is_staffed(crew, pn_crew_node_here(crew)->neighbors->home))
+        struct pn_crew_node *node = pn_crew_node_here(crew);
+        if (!is_staffed(crew, node->neighbors->home))
             return no_staff();
-        task = outside_queue(crew, spawn);
+        task = outside_queue(crew, node, spawn);
     }
     if (!task)
         return pn_error(ENOMEM, "out of memory for a task of %zu + %zu bytes",

@@ -5,7 +5,8 @@
  * queue first. Where there is none of these it searches, and then sleeps: in the backend if
  * something is under way there, else in a futex.
  */
-#include <errno.h>
+#include <string.h>
+#include <time.h>
 
 #include "check.h"
 #include "engine.h"
@@ -18,15 +19,10 @@
 /* So many tasks begin in a turn, before those that have begun go on. */
 #define TURN_BEGINS 16u
 
-/* Without memory for another stack, it is asked for again after so long. */
+/* What can't be had, a stack or all that an engine needs, is asked for again after so long. */
 #define NO_STACK_NS INT64_C(1000000)
 
 /* ---- sleeping ---- */
-
-static bool has_fibers(const struct pn_engine *engine)
-{
-    return pn_load_relaxed(&engine->slot->fibers) != 0;
-}
 
 static void rest(struct pn_worker *worker, struct pn_engine *engine, int64_t deadline)
 {
@@ -104,19 +100,11 @@ static bool run_some(struct pn_worker *worker, struct pn_engine *engine)
     return was_busy;
 }
 
-/* ns, for the scheduler. */
-#define LOOK_NS 100
-
-static int64_t time_of_look(const struct pn_worker *worker, int64_t looks)
-{
-    return worker->crew->idle_mode == PINION_IDLE_POLL ? looks * LOOK_NS : pn_now();
-}
-
 /* One step of a search. */
 static void seek(struct pn_worker *worker, struct pn_engine *engine, int64_t looks)
 {
     struct pn_crew *crew = worker->crew;
-    const int64_t now = worker->scout.is_searching ? time_of_look(worker, looks) : 0;
+    const int64_t now = worker->scout.is_searching ? pn_worker_time_of_look(worker, looks) : 0;
     const struct pn_step step = pn_scheduler_step(&crew->scheduler, &worker->scout, now);
     if (step.kind == PN_STEP_RUN) {
         if (step.wants_another)
@@ -125,7 +113,7 @@ static void seek(struct pn_worker *worker, struct pn_engine *engine, int64_t loo
     } else if (step.kind == PN_STEP_SLEEP) {
         /* Who would wake it when the crew ends has done so: it waits for the others' work to end,
          * unless it has fibers, whose ends wake it. */
-        if (!pn_load_seq_cst(&crew->ending) || has_fibers(engine))
+        if (!pn_load_seq_cst(&crew->ending) || pn_engine_has_fibers(engine))
             sleep_until(worker, engine, INT64_MAX);
         pn_scheduler_rise(&crew->scheduler, &worker->scout);
     } else if (step.is_vain) {
@@ -139,11 +127,13 @@ bool pn_loop_work(struct pn_worker *worker, struct pn_engine *engine,
 {
     for (int64_t looks = 0; !engine->is_lost; looks++) {
         pn_engine_collect(engine);
-        if (run_some(worker, engine)) {
+        const bool was_busy = run_some(worker, engine);
+        const bool ends = is_over(worker, engine); /* asked each turn: it looks for a stop, too */
+        if (was_busy) {
             looks = 0;
             continue;
         }
-        if (is_over(worker, engine)) {
+        if (ends) {
             stop_searching(worker);
             return true;
         }
@@ -162,18 +152,41 @@ bool pn_loop_work(struct pn_worker *worker, struct pn_engine *engine,
 static bool crew_ends(struct pn_worker *worker, struct pn_engine *engine)
 {
     struct pn_crew *crew = worker->crew;
-    return pn_load_seq_cst(&crew->ending) && !has_fibers(engine) &&
+    return pn_load_seq_cst(&crew->ending) && !pn_engine_has_fibers(engine) &&
            !pn_scheduler_has_work(&crew->scheduler);
+}
+
+/* Whether it searches, as who asks for workers counts on, is up to those who can. */
+static void nap(struct pn_worker *worker, int error)
+{
+    struct pn_crew *crew = worker->crew;
+    const struct timespec while_ = {.tv_nsec = NO_STACK_NS};
+    pn_crew_degrade(crew, error, "worker %u had to wait for what it waits in: %s", worker->index,
+                    strerrordesc_np(-error));
+    stop_searching(worker);
+    (void)nanosleep(&while_, NULL);
+    pn_scout_begin(&worker->scout);
+    pn_idle_search(&crew->scheduler.idle, worker->neighbors->home);
+}
+
+/* What was queued counts on this thread, so it does not end without an engine: it asks again. */
+static bool create_engine(struct pn_worker *worker, struct pn_engine **engine)
+{
+    struct pn_crew *crew = worker->crew;
+    int error;
+    while ((error = pn_engine_create(pn_loop_worker_of(worker), engine))) {
+        if (pn_load_seq_cst(&crew->ending) && !pn_scheduler_has_work(&crew->scheduler))
+            return false;
+        nap(worker, error);
+    }
+    return true;
 }
 
 struct pn_worker *pn_loop_base_live(struct pn_worker *worker)
 {
     struct pn_engine *engine;
     pn_scout_begin(&worker->scout); /* whoever started the thread counted it */
-    const int error = pn_engine_create(pn_loop_worker_of(worker), &engine);
-    if (error) {
-        pn_crew_degrade(worker->crew, error, "worker %u has nothing to wait in (error %d)",
-                        worker->index, -error);
+    if (!create_engine(worker, &engine)) {
         stop_searching(worker);
         return NULL;
     }
@@ -184,6 +197,18 @@ struct pn_worker *pn_loop_base_live(struct pn_worker *worker)
 }
 
 /* ---- reserve threads ---- */
+
+/* Workers of a loop that ends stay while there is work, not while there may be: what the task of
+ * this thread queued last, they may have left behind. It went to the lane. */
+static void run_the_rest(struct pn_worker *worker)
+{
+    struct pinion_task *task;
+    while (!pn_crew_is_lost(worker->crew) && (task = pn_scout_injected(&worker->scout))) {
+        pn_task_run(task);
+        pn_task_end(task, worker->slab);
+        pn_worker_flush(worker);
+    }
+}
 
 /* The task waits as threads do, by blocking: there is nobody whom that would hold up. */
 bool pn_loop_run_reserved(struct pn_worker *worker, const struct pn_command *command)
@@ -197,5 +222,7 @@ bool pn_loop_run_reserved(struct pn_worker *worker, const struct pn_command *com
     pn_modes_set(&worker->crew->modes);
     const bool goes_on = pn_worker_end_reservation(worker); /* before the completion is visible */
     pn_task_end(task, worker->slab);
+    if (!goes_on)
+        run_the_rest(worker);
     return goes_on;
 }

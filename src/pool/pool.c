@@ -5,9 +5,7 @@
 #include "pool.h"
 
 #include <errno.h>
-#include <stdalign.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "detail.h"
 
@@ -22,15 +20,6 @@ const struct pn_crew_kind pn_pool_kind = {
     .base_live = pn_pool_base_live,
     .run_reserved = pn_pool_run_reserved,
 };
-
-static int check_reserved(const struct pinion_pool_options *options)
-{
-    static const uint64_t zero[8];
-    if (memcmp(options->reserved, zero, sizeof zero) != 0)
-        return pn_error(EINVAL, "reserved fields of the options are not zero; initialise the "
-                                "struct with {0}");
-    return 0;
-}
 
 static struct pn_crew_options crew_options(const struct pinion_pool_options *options,
                                            bool has_caller)
@@ -51,24 +40,16 @@ static struct pn_crew_options crew_options(const struct pinion_pool_options *opt
     };
 }
 
-static struct pinion_pool *allocate(void)
-{
-    struct pinion_pool *pool = aligned_alloc(alignof(struct pinion_pool), sizeof *pool);
-    if (pool)
-        memset((void *)pool, 0, sizeof *pool);
-    return pool;
-}
-
 static int create(bool has_caller, const struct pinion_pool_options *options,
                   struct pinion_pool **result)
 {
     static const struct pinion_pool_options defaults;
     if (!options)
         options = &defaults;
-    int error = check_reserved(options);
+    int error = pn_crew_check_reserved(options->reserved);
     if (error)
         return error;
-    struct pinion_pool *pool = allocate();
+    struct pinion_pool *pool = pn_crew_allocate(sizeof *pool);
     if (!pool)
         return pn_error(ENOMEM, "out of memory for a pool");
     pool->is_eager = options->eager;

@@ -43,15 +43,6 @@ static void run_the_rest(struct pn_worker *worker)
         (void)run(worker, task);
 }
 
-/* ns, for the scheduler. To poll means no system call, which the clock is on some machines: there
- * time is counted in looks, each of which takes about so long. */
-#define LOOK_NS 100
-
-static int64_t time_of_look(const struct pn_worker *worker, int64_t looks)
-{
-    return worker->crew->idle_mode == PINION_IDLE_POLL ? looks * LOOK_NS : pn_now();
-}
-
 /* Between two rounds. Those who poll where others do too stay off the others' lines for longer the
  * longer nothing came. */
 #define PAUSES_MAX 64u
@@ -88,7 +79,7 @@ static struct pinion_task *next_task(struct pn_worker *worker)
     struct pn_crew *crew = worker->crew;
     unsigned pauses = 1;
     for (int64_t looks = 0;; looks++) {
-        const int64_t now = worker->scout.is_searching ? time_of_look(worker, looks) : 0;
+        const int64_t now = worker->scout.is_searching ? pn_worker_time_of_look(worker, looks) : 0;
         const struct pn_step step = pn_scheduler_step(&crew->scheduler, &worker->scout, now);
         if (step.kind == PN_STEP_RUN) {
             if (step.wants_another)

@@ -36,8 +36,6 @@ static int idle_parse(const char *text, enum pinion_idle *idle)
     return pn_error(EINVAL, "PINION_IDLE is \"%s\"; it takes adaptive, park or poll", text);
 }
 
-const char *pn_backend_name(enum pinion_backend backend) { return backend_names[backend]; }
-
 int pn_settings_backend(enum pinion_backend *backend)
 {
     const char *text = value_of("PINION_BACKEND");

@@ -19,9 +19,6 @@ int pn_settings_read(struct pinion_plan_options *plan, enum pinion_idle *idle);
 /* The same for *backend and PINION_BACKEND. */
 int pn_settings_backend(enum pinion_backend *backend);
 
-/* "auto", "io_uring" or "epoll". */
-const char *pn_backend_name(enum pinion_backend backend);
-
 /* "adaptive", "park" or "poll". */
 const char *pn_idle_name(enum pinion_idle idle);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * What a crew does as its kind says: a seat for a thread of the program's, what a kind adds to
- * slots and threads, a sleep of its own. The kind here has workers that do nothing but sleep.
+ * slots, a sleep of its own. The kind here has workers that do nothing but sleep.
  */
 #include <errno.h>
 #include <sched.h>
@@ -25,43 +25,16 @@ struct sleeper {
     _Atomic uint32_t is_awake; /* its thread is to end */
 };
 
-static unsigned slots_to_go, slots_made, slots_freed;
-static _Atomic unsigned threads_begun, threads_ended, wakes;
-
-static bool sleeper_init(struct pn_worker *worker)
-{
-    const struct sleeper *sleeper = (void *)worker;
-    assert_int_equal(pn_load_relaxed(&sleeper->is_awake), 0);
-    assert_non_null(worker->scout.deque);
-    if (slots_made == slots_to_go)
-        return false;
-    slots_made++;
-    return true;
-}
-
-static void sleeper_fini(struct pn_worker *worker)
-{
-    (void)worker;
-    slots_freed++;
-}
-
-static void begin(struct pn_crew *crew)
-{
-    must(pn_membership_own()->crew == crew);
-    pn_fetch_add_relaxed(&threads_begun, 1u);
-}
-
-static void end(struct pn_crew *crew)
-{
-    must(pn_membership_own()->crew == crew);
-    pn_fetch_add_relaxed(&threads_ended, 1u);
-}
+static _Atomic unsigned threads_begun, wakes;
 
 /* Sleeps in its own way until the crew ends. */
 static struct pn_worker *sleeper_live(struct pn_worker *worker)
 {
     struct sleeper *sleeper = (void *)worker;
     uint32_t calm = PN_SIGNAL_CALM;
+    must(pn_membership_own() == worker);
+    must(pn_load_relaxed(&sleeper->is_awake) == 0);
+    pn_fetch_add_relaxed(&threads_begun, 1u);
     (void)pn_idle_found(&worker->crew->scheduler.idle, worker->neighbors->home);
     if (pn_cas_acq_rel(&worker->signal, &calm, PN_SIGNAL_WAITING)) /* pairs with pn_worker_signal */
         while (!pn_load_acquire(&sleeper->is_awake))               /* pairs with sleeper_wake */
@@ -83,10 +56,6 @@ static const struct pn_crew_kind kind = {
     .noun = "dormitory",
     .worker_bytes = sizeof(struct sleeper),
     .has_program_seat = true,
-    .worker_init = sleeper_init,
-    .worker_fini = sleeper_fini,
-    .thread_begin = begin,
-    .thread_end = end,
     .base_live = sleeper_live,
     .wake = sleeper_wake,
 };
@@ -120,10 +89,7 @@ static int init(struct pn_crew *crew, unsigned cpu_count)
 static int forget(void **state)
 {
     (void)state;
-    slots_to_go = UINT32_MAX;
-    slots_made = slots_freed = 0;
     pn_store_relaxed(&threads_begun, 0u);
-    pn_store_relaxed(&threads_ended, 0u);
     pn_store_relaxed(&wakes, 0u);
     return 0;
 }
@@ -176,9 +142,6 @@ static void threads_of_ours_have_the_other_seats(void **state)
         assert_seat(&base(&crew, i)->seat, &crew.plan->seats[i - 1]);
     pn_crew_fini(&crew);
     assert_int_equal(pn_load_relaxed(&threads_begun), 3);
-    assert_int_equal(pn_load_relaxed(&threads_ended), 3);
-    assert_int_equal(slots_made, 4);
-    assert_int_equal(slots_freed, 4);
 }
 
 /* So the order by distance, which knows places, tells the truth of all slots. */
@@ -231,22 +194,6 @@ static void a_worker_searches_where_there_is_no_caller(void **state)
     pn_crew_fini(&crew);
 }
 
-static void a_slot_that_its_kind_could_not_make_is_not_there(void **state)
-{
-    struct pn_crew crew;
-    (void)state;
-    slots_to_go = 0;
-    assert_int_equal(init(&crew, 4), -ENOMEM);
-    assert_string_equal(pinion_error_detail(), "out of memory for a dormitory of 4 CPUs");
-    assert_int_equal(slots_freed, 0);
-    slots_to_go = 1;
-    assert_int_equal(init(&crew, 4), 0);
-    assert_false(pn_crew_grow(&crew, 0));
-    assert_int_equal(pn_load_relaxed(&crew.scheduler.high), 1);
-    pn_crew_fini(&crew);
-    assert_int_equal(slots_freed, 1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,7 +202,6 @@ int main(void)
         cmocka_unit_test_setup(where_seats_wrap_round_slots_sit_where_their_places_are, forget),
         cmocka_unit_test_setup(who_sleeps_in_a_way_of_its_own_is_woken_by_its_kind, forget),
         cmocka_unit_test_setup(a_worker_searches_where_there_is_no_caller, forget),
-        cmocka_unit_test_setup(a_slot_that_its_kind_could_not_make_is_not_there, forget),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }

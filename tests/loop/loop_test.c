@@ -170,7 +170,7 @@ static void run_returns_when_all_that_began_there_has_ended(void **state)
     pinion_loop_destroy(errand.loop);
 }
 
-static void the_threads_mask_and_modes_are_put_back(void **state)
+static void the_threads_mask_is_put_back(void **state)
 {
     (void)state;
     int result;
@@ -281,6 +281,69 @@ static void who_yields_for_ever_holds_up_neither_timers_nor_reads(void **state)
     pinion_loop_destroy(errand.loop);
 }
 
+/* ---- queues ---- */
+
+static void count_one(const void *context, void *unused)
+{
+    (void)unused;
+    errand_of(context)->ended++;
+}
+
+/* The first is claimed behind the others, so its entry stays; the take back of the last meets it,
+ * and before it the concurrent one, which is not claimed though it is nobody's to claim. */
+static void claim_around_a_concurrent_one(const void *context, void *result)
+{
+    struct errand *errand = errand_of(context);
+    const struct pinion_call call = call_of(count_one, &errand);
+    struct pinion_future first, last, concurrent;
+    pinion_async(errand->io, &call, NULL, &first);
+    *(int *)result = pinion_async_concurrent(errand->io, &call, &concurrent);
+    pinion_async(errand->io, &call, NULL, &last);
+    pinion_await(errand->io, &first, NULL);
+    pinion_await(errand->io, &last, NULL);
+    if (*(int *)result == 0)
+        pinion_await(errand->io, &concurrent, NULL);
+}
+
+static void a_concurrent_task_between_claimed_ones_runs_once(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        int result = -1;
+        struct errand errand = {.loop = make(1, PINION_IDLE_ADAPTIVE)};
+        assert_int_equal(run(&errand, claim_around_a_concurrent_one, &result), 0);
+        assert_int_equal(result, 0);
+        assert_int_equal(errand.ended, 3);
+        pinion_loop_destroy(errand.loop);
+    }
+}
+
+/* A worker that can't have what it waits in asks again: what was queued counts on it. */
+static void a_worker_without_descriptors_begins_when_there_are_some(void **state)
+{
+    struct errand errand = {.loop = make(2, PINION_IDLE_ADAPTIVE)}, *self = &errand;
+    const struct pinion_call call = call_of(count_one, &self);
+    struct pinion_future future;
+    struct rlimit before, none;
+    char words[512] = "";
+    (void)state;
+    errand.io = pinion_loop_io(errand.loop);
+    const int lowest = dup(STDERR_FILENO);
+    assert_true(lowest >= 0);
+    (void)close(lowest);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = (rlim_t)lowest, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    const int error = pinion_async_concurrent(errand.io, &call, &future);
+    while (!error && !strstr(words, "worker 1 had to wait"))
+        (void)pinion_loop_degraded(errand.loop, words, sizeof words);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(error, 0);
+    pinion_await(errand.io, &future, NULL);
+    assert_int_equal(errand.ended, 1);
+    pinion_loop_destroy(errand.loop);
+}
+
 /* ---- stopping ---- */
 
 static void sleep_long(const void *context, void *result)
@@ -336,6 +399,34 @@ static void stop_ends_a_main_task_that_waits_or_looks(void **state)
         (void)close(errand.descriptors[1]);
         pinion_loop_destroy(errand.loop);
     }
+}
+
+static void sleep_beside_those_who_yield(const void *context, void *result)
+{
+    struct errand *errand = errand_of(context);
+    const struct pinion_call call = call_of(yield_for_ever, &errand);
+    struct pinion_future futures[2];
+    *(int *)result = -1;
+    for (int i = 0; i < 2; i++)
+        if (pinion_async_concurrent(errand->io, &call, &futures[i]))
+            return;
+    sleep_long(context, result);
+    for (int i = 0; i < 2; i++)
+        pinion_cancel(errand->io, &futures[i], NULL);
+}
+
+static void stop_reaches_a_main_task_beside_others_that_never_rest(void **state)
+{
+    (void)state;
+    int result = 0;
+    pthread_t thread;
+    struct errand errand = {.loop = make(1, PINION_IDLE_ADAPTIVE)};
+    assert_int_equal(pthread_create(&thread, NULL, stop_once_begun, &errand), 0);
+    assert_int_equal(run(&errand, sleep_beside_those_who_yield, &result), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(result, -ECANCELED);
+    assert_int_equal(errand.ended, 2);
+    pinion_loop_destroy(errand.loop);
 }
 
 static struct pinion_loop *interrupted;
@@ -398,6 +489,23 @@ static void bad_options_are_named(void **state)
     assert_non_null(strstr(pinion_error_detail(), "PINION_BACKEND"));
     assert_int_equal(unsetenv("PINION_BACKEND"), 0);
     pinion_loop_destroy(NULL);
+}
+
+static void the_environment_names_a_backend_where_the_options_do_not(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct pinion_loop *loop;
+        struct pinion_loop_stats stats;
+        const struct pinion_loop_options options = {
+            .cpu_count = 1, .backend = i ? backend : PINION_BACKEND_AUTO};
+        assert_int_equal(setenv("PINION_BACKEND", "epoll", 1), 0);
+        assert_int_equal(pinion_loop_create(&options, &loop), 0);
+        assert_int_equal(unsetenv("PINION_BACKEND"), 0);
+        pinion_loop_stats(loop, &stats);
+        assert_int_equal(stats.backend, i ? backend : PINION_BACKEND_EPOLL);
+        pinion_loop_destroy(loop);
+    }
 }
 
 static void odd_options_are_rounded(void **state)
@@ -472,13 +580,17 @@ int main(void)
         cmocka_unit_test(a_fiber_cannot_run_a_loop),
         cmocka_unit_test(one_thread_at_a_time_is_in_it),
         cmocka_unit_test(run_returns_when_all_that_began_there_has_ended),
-        cmocka_unit_test(the_threads_mask_and_modes_are_put_back),
+        cmocka_unit_test(the_threads_mask_is_put_back),
         cmocka_unit_test(without_a_worker_async_runs_in_its_caller_and_concurrent_is_refused),
         cmocka_unit_test(sleeps_of_async_tasks_overlap_on_one_cpu),
         cmocka_unit_test(who_yields_for_ever_holds_up_neither_timers_nor_reads),
         cmocka_unit_test(stop_ends_a_main_task_that_waits_or_looks),
+        cmocka_unit_test(a_concurrent_task_between_claimed_ones_runs_once),
+        cmocka_unit_test(a_worker_without_descriptors_begins_when_there_are_some),
+        cmocka_unit_test(stop_reaches_a_main_task_beside_others_that_never_rest),
         cmocka_unit_test(stop_may_be_called_in_a_signals_handler),
         cmocka_unit_test(bad_options_are_named),
+        cmocka_unit_test(the_environment_names_a_backend_where_the_options_do_not),
         cmocka_unit_test(odd_options_are_rounded),
         cmocka_unit_test(loops_leave_no_descriptors),
         cmocka_unit_test(a_report_says_what_it_waits_in),
