@@ -115,11 +115,17 @@ static bool translate_splice(const struct pn_operation *operation, struct io_uri
 /* ---- sockets ---- */
 
 /* What is to wait waits in the ring, also where a deadline made it a call that does not. */
-static unsigned message_flags(const struct pn_operation *operation, long flags, bool is_send)
+static unsigned receive_flags(const struct pn_operation *operation, long flags)
 {
-    if (can_await(operation) && operation->never_waits)
-        return (unsigned)flags & ~(unsigned)MSG_DONTWAIT;
-    return (unsigned)flags | (is_send && can_await(operation) ? MSG_WAITALL : 0);
+    const bool waits = can_await(operation) && operation->never_waits;
+    return (unsigned)flags & (waits ? ~(unsigned)MSG_DONTWAIT : ~0u);
+}
+
+/* A send that is to wait is made again when there is room: the ring's own wait makes it again with
+ * what it had not copied yet, which of a datagram to a full peer is nothing. */
+static unsigned send_flags(const struct pn_operation *operation, long flags)
+{
+    return (unsigned)flags | (can_await(operation) ? (unsigned)MSG_DONTWAIT : 0);
 }
 
 static struct msghdr *message_of(struct pn_completion *completion, long address, long length)
@@ -133,21 +139,32 @@ static struct msghdr *message_of(struct pn_completion *completion, long address,
     return &completion->message;
 }
 
+/* Of a stream, which has no address: what has not been moved. */
+static struct msghdr *rest_of(struct pn_completion *completion)
+{
+    const struct iovec *parts;
+    const int count = pn_progress_rest(completion, &parts);
+    completion->message = (struct msghdr){.msg_iov = (struct iovec *)(uintptr_t)parts,
+                                          .msg_iovlen = (size_t)count};
+    return &completion->message;
+}
+
 static bool translate_send(struct pn_completion *completion, struct io_uring_sqe *entry)
 {
     const struct pn_operation *operation = completion->operation;
     const long *a = operation->call.arguments;
-    if (operation->call.number == SYS_sendmsg)
-        io_uring_prep_sendmsg(entry, (int)a[0], (const struct msghdr *)a[1],
-                              message_flags(operation, a[2], true));
+    const bool is_message = operation->call.number == SYS_sendmsg;
+    const unsigned flags = send_flags(operation, a[is_message ? 2 : 3]);
+    if (completion->moved)
+        io_uring_prep_sendmsg(entry, (int)a[0], rest_of(completion), flags);
+    else if (is_message)
+        io_uring_prep_sendmsg(entry, (int)a[0], (const struct msghdr *)a[1], flags);
     else if (!a[4])
-        io_uring_prep_send(entry, (int)a[0], (const void *)a[1], bytes_of(a[2]),
-                           (int)message_flags(operation, a[3], true));
+        io_uring_prep_send(entry, (int)a[0], (const void *)a[1], bytes_of(a[2]), (int)flags);
     else if (a[5] < 0 || a[5] > (long)sizeof(struct sockaddr_storage))
         return false;
     else
-        io_uring_prep_sendmsg(entry, (int)a[0], message_of(completion, a[4], a[5]),
-                              message_flags(operation, a[3], true));
+        io_uring_prep_sendmsg(entry, (int)a[0], message_of(completion, a[4], a[5]), flags);
     return true;
 }
 
@@ -158,15 +175,15 @@ static bool translate_receive(struct pn_completion *completion, struct io_uring_
     const socklen_t *length = (const socklen_t *)a[5];
     if (operation->call.number == SYS_recvmsg)
         io_uring_prep_recvmsg(entry, (int)a[0], (struct msghdr *)a[1],
-                              message_flags(operation, a[2], false));
+                              receive_flags(operation, a[2]));
     else if (!a[4])
         io_uring_prep_recv(entry, (int)a[0], (void *)a[1], bytes_of(a[2]),
-                           (int)message_flags(operation, a[3], false));
+                           (int)receive_flags(operation, a[3]));
     else if (!length || (int)*length < 0)
         return false;
     else
         io_uring_prep_recvmsg(entry, (int)a[0], message_of(completion, a[4], (long)*length),
-                              message_flags(operation, a[3], false));
+                              receive_flags(operation, a[3]));
     return true;
 }
 

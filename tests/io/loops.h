@@ -38,7 +38,7 @@ static void destroy_loop(void *made) { pinion_loop_destroy(made); }
 #define LOOP(cpus, mode, kind, words)                                                              \
     {                                                                                              \
         .name = "loop of " #cpus ", " words, .workers = (cpus) - 1,                                \
-        .has_concurrent = (cpus) > 1, .has_parallel = true,                                        \
+        .has_concurrent = (cpus) > 1, .has_parallel = true, .has_fibers = true,                    \
         .polls = PINION_IDLE_##mode == PINION_IDLE_POLL, .make = make_loop,                        \
         .destroy = destroy_loop, .how = &(const struct pinion_loop_options)                        \
         {                                                                                          \

@@ -120,6 +120,7 @@ void suite_hold(struct suite *suite, struct held *held)
     gate_init(&held->gate);
     held->caller = pthread_self();
     held->count = 0;
+    suite->is_held = true;
     while (held->count < suite->of->workers) {
         struct pinion_future *future = &held->futures[held->count];
         pinion_async(suite->io, &call, NULL, future);
@@ -133,6 +134,7 @@ void suite_hold(struct suite *suite, struct held *held)
 void suite_release(struct suite *suite, struct held *held)
 {
     gate_open(&held->gate);
+    suite->is_held = false;
     for (unsigned i = 0; i < held->count; i++)
         pinion_await(suite->io, &held->futures[i], NULL);
     gate_fini(&held->gate);
@@ -142,7 +144,10 @@ void suite_start(struct suite *suite, const struct pinion_call *call, struct pin
 {
     if (!suite->of->has_parallel)
         skip();
-    assert_int_equal(pinion_async_parallel(suite->io, call, future), 0);
+    if (suite->of->has_fibers && suite->of->workers && !suite->is_held)
+        assert_int_equal(pinion_async_concurrent(suite->io, call, future), 0);
+    else
+        assert_int_equal(pinion_async_parallel(suite->io, call, future), 0);
     assert_non_null(future->task);
 }
 

@@ -50,6 +50,7 @@ struct suite_io {
     const char *name;
     unsigned workers; /* async tasks that can run at a time beside the caller; 0: they run in it */
     bool has_concurrent, has_parallel;
+    bool has_fibers;  /* a concurrent task is one of several on a worker's thread */
     bool polls;       /* who waits takes a CPU meanwhile: so few should at a time */
     const void *how;  /* make's own */
     /* 0 and an io, with what destroy needs in *made; or -errno. */
@@ -62,6 +63,7 @@ struct suite {
     const struct suite_io *of;
     struct pinion_io *io;
     void *made;
+    bool is_held; /* no worker is free: between suite_hold and suite_release */
 };
 
 struct suite_test {
@@ -128,8 +130,8 @@ struct held {
 void suite_hold(struct suite *suite, struct held *held);
 void suite_release(struct suite *suite, struct held *held);
 
-/* Starts a task with a thread of its own, for tests that need one that runs elsewhere: parallel, or
- * skips the test. */
+/* Starts a task for tests that need one that runs elsewhere: a fiber where there are some and a
+ * worker for it, else parallel, which has a thread of its own. Or skips the test. */
 void suite_start(struct suite *suite, const struct pinion_call *call, struct pinion_future *future);
 
 /* Gives up the CPU for a moment, 1 to 1024 times by round, so that another thread is in its wait by
