@@ -56,8 +56,8 @@ enum pn_role { PN_BASE, PN_RESERVE, PN_CALLER };
 struct pn_crew_kind {
     const struct pn_io_vtable *vtable;
     const char *noun;      /* in messages: "pool" */
-    size_t worker_bytes;   /* its struct that begins with struct pn_worker, and is aligned as it; all
-                              zero behind that in a new slot */
+    size_t worker_bytes;   /* its struct that begins with struct pn_worker, aligned as that;
+                              all zero behind it in a new slot */
     bool has_program_seat; /* base slot 0 is for a thread of the program's */
     /* What the thread of a base slot does, which whoever asked for it counted as searching; returns
      * the slot that it goes on in, or NULL: it ends. A thread that blocked is in that slot already,

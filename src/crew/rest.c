@@ -31,8 +31,8 @@ void pn_worker_sleep(struct pn_worker *worker)
         (void)pn_futex_wait(&worker->signal, PN_SIGNAL_SLEEPING, INT64_MAX);
 }
 
-/* To poll means no system call, which the clock is on some machines: there time is counted in looks,
- * each of which takes about so long. */
+/* To poll means no system call, which the clock is on some machines: there time is counted in
+ * looks, each of which takes about so long. */
 #define LOOK_NS 100
 
 int64_t pn_worker_time_of_look(const struct pn_worker *worker, int64_t looks)

@@ -50,7 +50,7 @@ struct suite_io {
     const char *name;
     unsigned workers; /* async tasks that can run at a time beside the caller; 0: they run in it */
     bool has_concurrent, has_parallel;
-    bool has_fibers;  /* a concurrent task is one of several on a worker's thread */
+    bool has_fibers;  /* what suite_start makes is a fiber of a worker's, if there is one */
     bool polls;       /* who waits takes a CPU meanwhile: so few should at a time */
     const void *how;  /* make's own */
     /* 0 and an io, with what destroy needs in *made; or -errno. */
