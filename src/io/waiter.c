@@ -76,10 +76,10 @@ static bool wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int
         pn_spin(is_satisfied, &sought, deadline, spin_ns, help))
         return true;
     while (!satisfied(waiter, fired, or_canceled, &seen)) {
-        /* Relaxed is enough: PARKED carries no data, and a signal between the load and here makes
-         * the exchange fail. */
+        /* Release: a fiber is the waker's from here on; pairs with the acquire in
+         * pn_waiter_signal. A signal between the load and here makes the exchange fail. */
         if (!(seen & PN_WAITER_PARKED) &&
-            !pn_cas_relaxed(&waiter->word, &seen, seen | PN_WAITER_PARKED))
+            !pn_cas_acq_rel(&waiter->word, &seen, seen | PN_WAITER_PARKED))
             continue;
         if (!sleep_parked(waiter, seen | PN_WAITER_PARKED, deadline))
             return satisfied(waiter, fired, or_canceled, &seen);

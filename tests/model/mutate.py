@@ -229,7 +229,7 @@ SURVIVORS = {
     ('future.c', 'announce', 'pn_store_release(&is_announced', 'relaxed'):
         'equivalent: the heavy fence before it orders what came before for who reads it',
     ('future.c', 'pn_future_let_go', 'pn_fetch_sub_acq_rel(', 'release'): RELEASES,
-    ('waiter.c', 'pn_waiter_signal', 'pn_cas_acq_rel(', 'release'): RELEASES,
+    ('waiter.c', 'wait', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('waiter.c', 'wait', 'if (satisfied(', 'false'):
         'equivalent: the loop looks first, too; this saves a spin',
     ('waiter.c', 'wait', 'return satisfied(', 'false'):

@@ -159,9 +159,12 @@ struct given_up : waiter_model<given_up, 1> {
 /* A fiber: it sleeps in its own way, and is resumed once if it was parked, else not at all. */
 struct resumed : waiter_model<resumed, 2> {
     static inline _Atomic(uint32_t) resumes;
+    static inline rl::var<int> *link_of; /* what its own thread and then who wakes it links it by */
+    rl::var<int> link;
 
     static void resume(pn_sleeper *)
     {
+        (*link_of)($) = 2;
         MUST(pn_fetch_add_acq_rel(&resumes, 1u) == 0); /* as a hand-over orders it */
         pn_futex_wake(&resumes, 1);
     }
@@ -187,6 +190,7 @@ struct resumed : waiter_model<resumed, 2> {
     {
         waiter_model::begin();
         pn_store_relaxed(&resumes, 0u);
+        link_of = &link;
         fiber.ways = ways();
         waiter.sleeper = &fiber;
     }
@@ -197,7 +201,9 @@ struct resumed : waiter_model<resumed, 2> {
             signal(index, PN_WAITER_FIRED);
             return;
         }
+        link($) = 1;
         MUST(pn_waiter_wait(&waiter, 1, false, INT64_MAX, 0));
+        (void)(int)link($);
     }
 };
 
