@@ -5,8 +5,8 @@
 #include "loops.h"
 
 #define LOOPS(cpus)                                                                                \
-    LOOP(cpus, ADAPTIVE, IO_URING, "io_uring"), LOOP(cpus, PARK, IO_URING, "io_uring, park"),      \
-        LOOP(cpus, ADAPTIVE, EPOLL, "epoll")
+    LOOP(cpus, ADAPTIVE, IO_URING, "io_uring"), LOOP(cpus, ADAPTIVE, EPOLL, "epoll")
 
-const struct suite_io suite_ios[] = {LOOPS(1), LOOPS(2), LOOPS(8)};
+const struct suite_io suite_ios[] = {LOOPS(1), LOOPS(2), LOOPS(8),
+                                     LOOP(8, PARK, IO_URING, "io_uring, park")};
 const size_t suite_io_count = sizeof suite_ios / sizeof suite_ios[0];

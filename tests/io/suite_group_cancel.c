@@ -242,7 +242,7 @@ static void so_are_those_of_a_member_that_is_protected(struct suite *suite)
 PINION_TASK(void, make_one, (struct starter *, starter))
 {
     wait_for_cancel_group(starter->io, &starter->group, &starter->seen);
-    if (atomic_load(&starter->seen.runs)) /* here: the maker is asked too, perhaps after the member */
+    if (atomic_load(&starter->seen.runs)) /* here: its maker is asked too, perhaps later */
         suite_until_holds(pinion_cancel_requested(starter->io));
 }
 
