@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "atomic.h"
+
 /* Newer than the header. */
 #define FEATURE_NO_IOWAIT (1u << 17) /* Linux 6.15 */
 #define ENTER_NO_IOWAIT   (1u << 7)
@@ -131,16 +133,21 @@ static void fill_array(struct io_uring_sq *queue)
         queue->array[i] = i;
 }
 
+/* What a ring was mapped to, the next may be mapped to, by another thread. The kernel orders the
+ * two; by this ThreadSanitizer knows, which doesn't see the mappings that liburing makes. */
+static _Atomic(unsigned) mappings_so_far;
+
 int pn_ring_setup(struct pn_ring *ring, const struct pn_backend_options *options)
 {
     struct io_uring_params params;
     int error = make(ring, options, &params);
     if (error)
         return error;
+    pn_fetch_add_acq_rel(&mappings_so_far, 1u); /* pairs with pn_ring_teardown */
     note_taken(ring, &params);
     error = params.features & IORING_FEAT_EXT_ARG ? probe_operations(ring) : -EINVAL;
     if (error) {
-        io_uring_queue_exit(&ring->uring);
+        pn_ring_teardown(ring);
         return error;
     }
     take_extras(ring, &params);
@@ -148,4 +155,8 @@ int pn_ring_setup(struct pn_ring *ring, const struct pn_backend_options *options
     return 0;
 }
 
-void pn_ring_teardown(struct pn_ring *ring) { io_uring_queue_exit(&ring->uring); }
+void pn_ring_teardown(struct pn_ring *ring)
+{
+    pn_fetch_add_acq_rel(&mappings_so_far, 1u); /* pairs with pn_ring_setup */
+    io_uring_queue_exit(&ring->uring);
+}
