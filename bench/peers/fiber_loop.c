@@ -12,9 +12,6 @@
 
 #define BATCH_MAX    16
 #define CAPACITY_MAX 1024
-/* What a fiber that only sleeps needs; the default has room for more. */
-#define SLEEPER_STACK 4096
-
 static struct pinion_loop_options options = {.cpu_count = 1};
 static size_t batch = 1;
 static struct pinion_loop *loops[2];
@@ -30,8 +27,11 @@ static struct pinion_loop *make_loop(const struct pinion_loop_options *its)
 /* Made when they are first asked for. */
 static struct pinion_loop *loop_at(size_t index)
 {
+    struct pinion_loop_options its = options;
+    its.plan.slice_index = (unsigned)index;
+    its.plan.slice_count = 2; /* each on a CPU of its own, where there are two */
     if (!loops[index])
-        loops[index] = make_loop(&options);
+        loops[index] = make_loop(&its);
     return loops[index];
 }
 
@@ -305,7 +305,7 @@ static void sleep_together(const void *context, void *result)
 
 static struct night sleep_well(uint64_t count)
 {
-    const struct pinion_loop_options its = {.cpu_count = 1, .stack_bytes = SLEEPER_STACK};
+    const struct pinion_loop_options its = {.cpu_count = 1, .stack_bytes = pinion_loop_stack_min()};
     const int64_t before = serve_resident_bytes();
     struct pinion_loop *loop = make_loop(&its);
     struct night night;
