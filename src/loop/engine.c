@@ -160,6 +160,9 @@ static bool sleep_on(struct pn_sleeper *sleeper, struct pn_waiter *waiter, int64
     return !self->is_late;
 }
 
+/* So many yields look once at what the kernel has: a look costs as much as half a switch. */
+#define SWITCHES_A_LOOK 8u
+
 /* ---- waking ---- */
 
 /* The slot's thread, if it sleeps, looks at its inbox: pairs with the look at it in rest
@@ -197,7 +200,8 @@ static void yield(struct pn_sleeper *sleeper)
 {
     struct pn_loop_fiber *self = pn_loop_fiber_of(sleeper);
     struct pn_engine *engine = self->engine;
-    if (!engine->first || pn_backend_is_ready(engine->backend))
+    if (!engine->first || (engine->switches % SWITCHES_A_LOOK == 0 &&
+                           pn_backend_is_ready(engine->backend)))
         engine->switches = 0; /* the thread looks at what else there is */
     struct pn_fiber *next = next_of(engine);
     pn_engine_ready(engine, self->fiber);

@@ -23,10 +23,7 @@
 /* Enough for what a task does that makes no others, and for the library; at most a quarter. */
 #define STACK_LEFT ((size_t)16 * 1024)
 
-/* A handler of signals reads it, too. */
-static _Thread_local __attribute__((tls_model("initial-exec"))) struct pn_fiber *running;
-
-struct pn_fiber *pn_fiber_running(void) { return running; }
+_Thread_local struct pn_fiber *pn_fiber_here;
 
 #if IS_WATCHED
 
@@ -101,14 +98,14 @@ void pn_fiber_init_thread(struct pn_fiber *fiber)
 #if PN_FIBER_TSAN
     fiber->tsan = __tsan_get_current_fiber();
 #endif
-    running = fiber;
+    pn_fiber_here = fiber;
 }
 
 void pn_fiber_fini_thread(struct pn_fiber *fiber)
 {
-    PN_ASSERT(running == fiber);
+    PN_ASSERT(pn_fiber_here == fiber);
     fiber->magic = PN_FIBER_ENDED;
-    running = NULL;
+    pn_fiber_here = NULL;
 }
 
 void pn_fiber_init(struct pn_fiber *fiber, const struct pn_stack *stack)
@@ -146,49 +143,30 @@ void pn_fiber_prepare(struct pn_fiber *fiber, void (*entry)(void *argument), voi
     entry = begin;
     argument = fiber;
 #endif
-    fiber->stack_pointer = pn_switch_prepare(fiber->stack.low, fiber, entry, argument);
+    pn_switch_prepare(&fiber->at, fiber->stack.low, fiber, entry, argument);
 }
 
-/* What belongs to the fiber and lies in the thread. */
-static inline void enter(const struct pn_fiber *to)
-{
-    struct pinion_thread *const thread = pn_thread();
-    PN_ASSERT(to->magic == PN_FIBER_ALIVE);
-    running = (struct pn_fiber *)to;
-    *pn_context() = to->context;
-    thread->local = to->local;
-    thread->stack_low = to->stack_low;
-    *to->errno_place = to->saved_errno;
-}
-
+#if IS_WATCHED
 void pn_fiber_switch(struct pn_fiber *from, struct pn_fiber *to)
 {
-    PN_ASSERT(running == from && from != to);
-    from->context = *pn_context();
-    from->local = pn_thread()->local;
-    from->stack_low = pn_thread()->stack_low;
-    from->saved_errno = *from->errno_place;
-    enter(to);
-#if IS_WATCHED
+    pn_fiber_leave(from, to);
     tell_leaving(from, to, false);
-    pn_switch(&from->stack_pointer, to->stack_pointer);
+    pn_switch(&from->at, &to->at);
     tell_going_on(from);
-#else
-    pn_switch(&from->stack_pointer, to->stack_pointer);
-#endif
 }
+#endif
 
 void pn_fiber_exit_to(struct pn_fiber *from, struct pn_fiber *to)
 {
-    PN_ASSERT(running == from && from != to && from->stack.bytes);
+    PN_ASSERT(pn_fiber_here == from && from != to && from->stack.bytes);
     from->magic = PN_FIBER_ENDED;
-    enter(to);
+    pn_fiber_enter(to);
 #if PN_VALGRIND
     VALGRIND_STACK_DEREGISTER(from->valgrind);
 #endif
 #if IS_WATCHED
     tell_leaving(from, to, true);
 #endif
-    pn_switch(&from->stack_pointer, to->stack_pointer);
+    pn_switch(&from->at, &to->at);
     __builtin_unreachable();
 }

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "check.h"
 #include "context.h"
 #include "stack.h"
 #include "switch.h"
@@ -45,7 +46,7 @@
 #define PN_FIBER_ENDED UINT64_C(0x6e6f696e69506245)
 
 struct pn_fiber {
-    void *stack_pointer;       /* where it goes on, while it sleeps */
+    struct pn_continuation at;  /* where it goes on, while it sleeps */
     struct pn_fiber *next;     /* for whoever holds it */
     struct pn_context context; /* these while it sleeps: what it does, … */
     void *local;               /* … pn_thread()->local, … */
@@ -85,13 +86,49 @@ void pn_fiber_init(struct pn_fiber *fiber, const struct pn_stack *stack);
  * ended; then it may be prepared anew. By the thread that will run it. */
 void pn_fiber_prepare(struct pn_fiber *fiber, void (*entry)(void *argument), void *argument);
 
+/* By fiber.c, and by pn_fiber_switch: the one that runs on the calling thread. A signal's handler
+ * reads it, too. */
+extern _Thread_local __attribute__((tls_model("initial-exec"), visibility("hidden")))
+struct pn_fiber *pn_fiber_here;
+
+/* What belongs to the fiber and lies in the thread is put there. */
+static inline void pn_fiber_enter(struct pn_fiber *to)
+{
+    struct pinion_thread *const thread = pn_thread();
+    PN_ASSERT(to->magic == PN_FIBER_ALIVE);
+    pn_fiber_here = to;
+    *pn_context() = to->context;
+    thread->local = to->local;
+    thread->stack_low = to->stack_low;
+    *to->errno_place = to->saved_errno;
+}
+
+/* From the fiber that runs to another; it leaves what lies in the thread. */
+static inline void pn_fiber_leave(struct pn_fiber *from, struct pn_fiber *to)
+{
+    PN_ASSERT(pn_fiber_here == from && from != to);
+    from->context = *pn_context();
+    from->local = pn_thread()->local;
+    from->stack_low = pn_thread()->stack_low;
+    from->saved_errno = *from->errno_place;
+    pn_fiber_enter(to);
+}
+
 /* From the fiber that runs to another. Returns when someone switches back. */
+#if PN_FIBER_ASAN || PN_FIBER_TSAN
 void pn_fiber_switch(struct pn_fiber *from, struct pn_fiber *to);
+#else
+static inline void pn_fiber_switch(struct pn_fiber *from, struct pn_fiber *to)
+{
+    pn_fiber_leave(from, to);
+    pn_switch(&from->at, &to->at);
+}
+#endif
 
 /* The same for the last time: `from` ends. */
 _Noreturn void pn_fiber_exit_to(struct pn_fiber *from, struct pn_fiber *to);
 
 /* The one that runs on the calling thread; NULL if it has none. */
-struct pn_fiber *pn_fiber_running(void);
+static inline struct pn_fiber *pn_fiber_running(void) { return pn_fiber_here; }
 
 #endif

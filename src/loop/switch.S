@@ -1,87 +1,36 @@
 /* SPDX-License-Identifier: MIT
  *
- * See switch.h. It goes on by a jump and not by a return: the processor expects a return to go
- * where the last call came from, which is always wrong here. The modes are written only where they
- * differ, which is slow and rare. Where shadow stacks are kept this can't run, so the object does
- * not say that it could.
+ * See switch.h: where new stacks begin, and the switch itself on aarch64. That goes on by a jump
+ * and not by a return: the processor expects a return to go where the last call came from, which is
+ * always wrong here. The modes are written only where they differ, which is slow and rare. Where
+ * shadow stacks are kept this can't run, so the object does not say that it could.
  */
 #include "switch.h"
 
 #if PN_SWITCH
 
         .text
-        .globl pn_switch, pn_switch_begin
-        .hidden pn_switch, pn_switch_begin
-        .type pn_switch, %function
-        .type pn_switch_begin, %function
+        .globl pn_switch_begin
+        .hidden pn_switch_begin
         .balign 16
 
 #if defined(__x86_64__)
 
-/* The flags of exceptions in mxcsr take its six low bits. */
-#define MXCSR_MODES 0xffffffc0
-
-pn_switch:
-        .cfi_startproc
-        endbr64
-        leaq -56(%rsp), %rsp
-        .cfi_def_cfa_offset 64
-        movq %rsp, (%rdi)
-        movq PN_SWITCH_RETURN(%rsi), %rcx
-        stmxcsr PN_SWITCH_MODES(%rsp)
-        fnstcw PN_SWITCH_MODES + 4(%rsp)
-        movl PN_SWITCH_MODES(%rsp), %eax
-        movzwl PN_SWITCH_MODES + 4(%rsp), %edx
-        movq %r15, 8(%rsp)
-        movq %r14, 16(%rsp)
-        movq %r13, 24(%rsp)
-        movq %r12, 32(%rsp)
-        movq %rbx, 40(%rsp)
-        movq %rbp, 48(%rsp)
-        .cfi_offset %r15, -56
-        .cfi_offset %r14, -48
-        .cfi_offset %r13, -40
-        .cfi_offset %r12, -32
-        .cfi_offset %rbx, -24
-        .cfi_offset %rbp, -16
-        /* From here on the other's: laid out the same, so that the same is true of it. */
-        movq %rsi, %rsp
-        movq 8(%rsi), %r15
-        movq 16(%rsi), %r14
-        movq 24(%rsi), %r13
-        movq 32(%rsi), %r12
-        movq 40(%rsi), %rbx
-        movq 48(%rsi), %rbp
-        xorl PN_SWITCH_MODES(%rsi), %eax
-        cmpw PN_SWITCH_MODES + 4(%rsi), %dx
-        jne .Lmodes
-        testl $MXCSR_MODES, %eax
-        jne .Lmodes
-.Lgo:
-        leaq 64(%rsp), %rsp
-        .cfi_remember_state
-        .cfi_def_cfa_offset 0
-        notrack jmpq *%rcx
-        .cfi_restore_state
-.Lmodes:
-        ldmxcsr PN_SWITCH_MODES(%rsp)
-        fldcw PN_SWITCH_MODES + 4(%rsp)
-        jmp .Lgo
-        .cfi_endproc
-        .size pn_switch, . - pn_switch
-
-        .balign 16
+/* Where a new stack begins: on it lie the function and its argument. */
 pn_switch_begin:
         .cfi_startproc
         .cfi_undefined %rip /* nobody called it */
-        movq %r12, %rdi
-        callq *%rbx
+        movq 8(%rsp), %rdi
+        callq *(%rsp)
         ud2
         .cfi_endproc
         .size pn_switch_begin, . - pn_switch_begin
 
 #else /* aarch64 */
 
+        .globl pn_switch
+        .hidden pn_switch
+        .type pn_switch, %function
 pn_switch:
         .cfi_startproc
         hint #34 /* bti c */
@@ -122,7 +71,8 @@ pn_switch:
         .cfi_offset 78, -32
         .cfi_offset 79, -24
         /* From here on the other's: laid out the same, so that the same is true of it. */
-        mov sp, x1
+        ldr x9, [x1]
+        mov sp, x9
         ldp x29, x30, [sp, #80]
         ldr x11, [sp, #PN_SWITCH_MODES]
         ldp x19, x20, [sp]

@@ -12,15 +12,16 @@
 #define SWITCHES    5
 
 static char stack[STACK_BYTES] __attribute__((aligned(64)));
-static void *program, *other;
+static struct pn_continuation program, other;
 static int rounds;
 
 /* Fills the registers x19 to x28 and d8 to d15 from value on, switches, and gives back the bits in
  * which they differ then. */
-static __attribute__((noinline)) uint64_t wrong_bits(void **from, void *to, uint64_t value)
+static __attribute__((noinline))
+uint64_t wrong_bits(struct pn_continuation *from, const struct pn_continuation *to, uint64_t value)
 {
-    register void **first __asm__("x0") = from;
-    register void *second __asm__("x1") = to;
+    register struct pn_continuation *first __asm__("x0") = from;
+    register const struct pn_continuation *second __asm__("x1") = to;
     register uint64_t wrong __asm__("x2") = value;
     __asm__ volatile(
         "stp x2, x29, [sp, #-16]!\n"
@@ -61,7 +62,7 @@ static void run_other(void *argument)
     (void)fesetround(FE_UPWARD);
     for (uint64_t value = 1;; value++) {
         rounds++;
-        *wrong |= wrong_bits(&other, program, value << 32);
+        *wrong |= wrong_bits(&other, &program, value << 32);
         *wrong |= fegetround() != FE_UPWARD;
     }
 }
@@ -70,10 +71,10 @@ int main(void)
 {
     uint64_t wrong = 0;
     (void)fesetround(FE_DOWNWARD);
-    other = pn_switch_prepare(stack, stack + STACK_BYTES, run_other, &wrong);
+    pn_switch_prepare(&other, stack, stack + STACK_BYTES, run_other, &wrong);
     (void)fesetround(FE_TOWARDZERO);
     for (uint64_t value = 1; value <= SWITCHES; value++) {
-        wrong |= wrong_bits(&program, other, value << 40);
+        wrong |= wrong_bits(&program, &other, value << 40);
         wrong |= fegetround() != FE_TOWARDZERO;
     }
     return wrong || rounds != SWITCHES;
