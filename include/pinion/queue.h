@@ -17,6 +17,13 @@
 
 PINION_BEGIN
 
+/* Whether one thread alone uses something. Fields are the library's. */
+struct pinion_bias {
+    PINION_ATOMIC(uintptr_t) owner;
+    PINION_ATOMIC(uint32_t) is_inside;
+    uint32_t uses;
+};
+
 /* One side's lines: who puts, or who gets. The paddings keep what the two sides write two cache
  * lines apart. */
 struct pinion_queue_side {
@@ -24,7 +31,11 @@ struct pinion_queue_side {
     uint32_t patience;                /* of who has the turn: how long it looks before it sleeps */
     PINION_ATOMIC(uint64_t) position; /* items moved so far, and whether the queue is closed */
     size_t index;                     /* of the next item, in the storage */
-    char padding[128 - 2 * sizeof(uint32_t) - sizeof(uint64_t) - sizeof(size_t)];
+    uint64_t fenced;                  /* where the other side was at the last heavy fence, … */
+    uint32_t owed;                    /* … and what fences cost more than they saved, in items */
+    struct pinion_bias bias;
+    char padding[128 - 4 * sizeof(uint32_t) - 2 * sizeof(uint64_t) - sizeof(size_t) -
+                 sizeof(struct pinion_bias)];
     PINION_ATOMIC(uint64_t) wanted;   /* who has the turn sleeps until the other side is there */
     char padding_wanted[128 - sizeof(uint64_t)];
 };

@@ -13,6 +13,10 @@
  * writes wanted and reads the position, who moves writes the position and reads wanted, all four in
  * one total order, so at least one sees the other.
  *
+ * A side that one thread alone uses is biased to it (bias.h): while nothing has to wait there, that
+ * thread moves items without its turn, by plain accesses. Who wants then has a heavy fence between
+ * its write and its read; if that is not worth it, it ends the other side's bias.
+ *
  * Neither side waits for more than half of the capacity at a time: so they never both wait, each
  * for more than the other has left.
  */
@@ -22,6 +26,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "asymmetric.h"
+#include "bias.h"
 #include "check.h"
 #include "detail.h"
 #include "futex.h"
@@ -32,6 +38,11 @@
 #define COUNT(p)   ((p) / ONE)
 #define LOOKS_MAX  512u /* some microseconds: what a sleep and a wake cost at least */
 #define LOOKS_MIN  8u
+
+/* What a heavy fence costs, in items that are moved without locked instructions instead; and so
+ * many may be owed before who sleeps ends the other side's bias rather than have fences. */
+#define ITEMS_A_FENCE 128u
+#define ITEMS_OWED    4096u
 
 _Static_assert(sizeof(struct pinion_queue_side) == 2 * (size_t)PN_LINE_PAIR, "see its paddings");
 _Static_assert(sizeof(struct pinion_queue) == 5 * (size_t)PN_LINE_PAIR, "see its paddings");
@@ -178,6 +189,22 @@ static bool look(const struct pn_move *move, uint64_t target)
     return false;
 }
 
+/* After the write of wanted, before the look at the other side's position. */
+static void order_after_want(const struct pn_move *move)
+{
+    struct pinion_queue_side *side = side_of(move), *other = other_side_of(move);
+    if (!pn_bias_is_others(&other->bias))
+        return; /* all that is written and read is in one total order, or by this thread */
+    const uint64_t count = COUNT(pn_load_relaxed(&other->position)); /* to count by */
+    const uint64_t paid = count - side->fenced, owed = side->owed + (uint64_t)ITEMS_A_FENCE;
+    side->fenced = count;
+    side->owed = paid < owed ? (uint32_t)(owed - paid) : 0;
+    if (side->owed > ITEMS_OWED)
+        pn_bias_end(&other->bias);
+    else
+        pn_heavy_fence(); /* pairs with the light one in move_alone */
+}
+
 /* Waits until the other side has come to `target`. */
 static int wait_for(struct pinion_io *io, const struct pn_move *move, uint64_t target,
                     const struct pn_how *how)
@@ -187,6 +214,7 @@ static int wait_for(struct pinion_io *io, const struct pn_move *move, uint64_t t
     if (pn_io_spin_ns(io) && look(move, target))
         return 0;
     pn_store_seq_cst(&side->wanted, target + 1);
+    order_after_want(move);
     int outcome = PN_DECLINED;
     if (!is_there(move, target))
         outcome = io->vtable->park(io, &park, how);
@@ -224,6 +252,63 @@ static int move_all(struct pinion_io *io, struct pn_move *move, const struct pn_
     }
 }
 
+/* ---- by the one thread that uses a side ---- */
+
+/* Here what put and get do is worth a copy of its own for each, and one item a short way. */
+#define PN_BOTH static inline __attribute__((always_inline))
+
+PN_BOTH void copy_few(const struct pn_move *move, struct pinion_queue_side *side, size_t n)
+{
+    const struct pinion_queue *queue = move->queue;
+    if (n != 1) {
+        copy_items(move, side, n);
+        return;
+    }
+    char *slot = queue->storage + side->index * queue->item_size;
+    if (move->is_put)
+        copy(slot, move->items, queue->item_size);
+    else
+        copy(move->items, slot, queue->item_size);
+    side->index = side->index + 1 == queue->capacity ? 0 : side->index + 1;
+}
+
+/* Inside the bias. Moves what can be moved now, if that is enough: how many items. */
+PN_BOTH size_t move_inside(const struct pn_move *move, uint64_t *count)
+{
+    struct pinion_queue_side *side = side_of(move);
+    if (pn_load_relaxed(&side->turn.word)) /* this thread's own, which waits */
+        return 0;
+    const uint64_t position = pn_load_relaxed(&side->position);
+    /* Acquire: as in is_there. */
+    const uint64_t other = pn_load_acquire(&other_side_of(move)->position);
+    const uint64_t can = limit_of(move, other) - COUNT(position);
+    const size_t n = move->count < can ? move->count : (size_t)can;
+    if (n == 0 || n < move->min || (position & CLOSED))
+        return 0;
+    copy_few(move, side, n);
+    *count = COUNT(position) + n;
+    /* The items, or their room; pairs with the loads of the other side. Nobody else writes it: who
+     * closes ends the bias first. */
+    pn_store_release(&side->position, position + ONE * n);
+    return n;
+}
+
+/* How many were moved; 0: it is to be done in turn. */
+PN_BOTH size_t move_alone(struct pinion_io *io, const struct pn_move *move)
+{
+    struct pinion_queue_side *side = side_of(move), *other = other_side_of(move);
+    uint64_t count;
+    if (!pn_bias_enter(&side->bias))
+        return 0;
+    const size_t moved = move_inside(move, &count);
+    pn_light_fence(); /* pairs with the heavy one in order_after_want */
+    const uint64_t wanted = pn_load_relaxed(&other->wanted);
+    pn_bias_leave(&side->bias);
+    if (PN_UNLIKELY(wanted) && moved && count >= wanted - 1)
+        wake(io, other);
+    return moved;
+}
+
 /* ---- the calls ---- */
 
 static bool is_closed(const struct pinion_queue *queue)
@@ -254,17 +339,20 @@ static int take_turn(struct pinion_io *io, struct pn_move *move, const struct pn
     return pn_mutex_wait(io, &side->turn, PN_UNCANCELABLE(pn_now() + POLL_NS)) ? -EBUSY : 0;
 }
 
-/* In a turn. */
-static ssize_t move_in_turn(struct pinion_io *io, struct pn_move *move, const struct pn_how *how)
+static __attribute__((noinline)) ssize_t move_in_turn(struct pinion_io *io, struct pn_move *move,
+                                                      const struct pn_how *how)
 {
+    struct pinion_queue *queue = move->queue;
+    if (queue->capacity)
+        pn_bias_come(&side_of(move)->bias);
     int error = take_turn(io, move, how);
-    if (error == -EBUSY && move->is_put && is_closed(move->queue))
+    if (error == -EBUSY && move->is_put && is_closed(queue))
         return -EPIPE;
     if (error == -EBUSY)
         return move->min ? -ETIMEDOUT : 0;
     if (error)
         return error;
-    error = move->queue->capacity ? move_all(io, move, how) : pn_rendezvous_move(io, move, how);
+    error = queue->capacity ? move_all(io, move, how) : pn_rendezvous_move(io, move, how);
     pinion_mutex_unlock(io, &side_of(move)->turn);
     if (move->moved == 0)
         return error;
@@ -273,15 +361,22 @@ static ssize_t move_in_turn(struct pinion_io *io, struct pn_move *move, const st
     return (ssize_t)move->moved;
 }
 
-static ssize_t move_items(struct pinion_io *io, struct pn_move *move, const struct pn_how *how)
+static __attribute__((cold)) ssize_t refuse(const struct pn_move *move)
 {
-    if (move->min > move->count || move->count > SSIZE_MAX)
-        return pn_error(EINVAL, "%s of %zu items, at least %zu: min is at most count, count at "
-                                "most %zd",
-                        move->is_put ? "put" : "get", move->count, move->min,
-                        (ssize_t)SSIZE_MAX);
+    return pn_error(EINVAL, "%s of %zu items, at least %zu: min is at most count, count at most "
+                            "%zd",
+                    move->is_put ? "put" : "get", move->count, move->min, (ssize_t)SSIZE_MAX);
+}
+
+PN_BOTH ssize_t move_items(struct pinion_io *io, struct pn_move *move, const struct pn_how *how)
+{
+    if (PN_UNLIKELY(move->min > move->count || move->count > SSIZE_MAX))
+        return refuse(move);
     const int error = pn_io_enter(io, how);
-    return error ? error : move_in_turn(io, move, how);
+    if (PN_UNLIKELY(error))
+        return error;
+    const size_t moved = move_alone(io, move);
+    return PN_LIKELY(moved) ? (ssize_t)moved : move_in_turn(io, move, how);
 }
 
 static ssize_t put(struct pinion_io *io, struct pinion_queue *queue, const void *items,
@@ -340,6 +435,7 @@ ssize_t pinion_queue_get_uncancelable(struct pinion_io *io, struct pinion_queue 
 
 void pinion_queue_close(struct pinion_io *io, struct pinion_queue *queue)
 {
+    pn_bias_end(&queue->put.bias);
     /* In the total order of positions and wants: who begins to wait after this sees it. */
     pn_fetch_or_seq_cst(&queue->put.position, CLOSED);
     if (queue->capacity == 0)
