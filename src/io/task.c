@@ -244,12 +244,17 @@ void pn_task_end(struct pinion_task *task, struct pn_slab *mine)
     pn_task_destroy(task, mine);
 }
 
+/* Runs from the start; a waiter may come or go meanwhile: pairs with pn_task_add_waiter. */
+static void take_concurrent(struct pinion_task *task)
+{
+    pn_fetch_and_acq_rel(&task->state, ~PN_TASK_IN_QUEUE);
+}
+
 bool pn_task_take(struct pinion_task *task, struct pn_slab *mine)
 {
     uintptr_t seen = PN_TASK_QUEUED | PN_TASK_IN_QUEUE;
     if (task->kind == PN_CONCURRENT) {
-        /* A waiter may come or go meanwhile: pairs with pn_task_add_waiter. */
-        pn_fetch_and_acq_rel(&task->state, ~PN_TASK_IN_QUEUE);
+        take_concurrent(task);
         return true;
     }
     /* Pairs with pn_task_claim: one of the two wins. */

@@ -240,7 +240,7 @@ SURVIVORS = {
     ('task.c', 'pn_task_finish', 'pn_exchange_acq_rel(', 'release'): PLAIN,
     ('task.c', 'pn_task_take', 'pn_cas_acq_rel(', '*'): CLAIMED,
     ('task.h', 'pn_task_claim', 'pn_cas_acq_rel(', '*'): CLAIMED,
-    ('task.c', 'pn_task_take', 'pn_fetch_and_acq_rel(&task->state, ~PN_TASK_IN_QUEUE)', '*'):
+    ('task.c', 'take_concurrent', 'pn_fetch_and_acq_rel(', '*'):
         'equivalent: the closure comes by the queue, and the waiter is acquired at the end, from a '
         'release sequence that this goes on with',
     ('task.c', 'pn_task_run_claimed', 'pn_fetch_add_acq_rel(', '*'):
