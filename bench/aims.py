@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """What pinion aims at, beside what benchmarks found. usage: aims.py FOLDER
 
-Reads FOLDER/NAME.json of bench-fork, -spawn, -wake, -loop and -alloc, as --json writes them, and
-prints a table in Markdown: of one run, medians and their ratio, and the median of each round's
-ratio. A row whose peer was not there is left out, with a line that says so."""
+Reads FOLDER/NAME.json of the benchmarks that tools/bench runs, as --json writes them, and prints a
+table in Markdown: of one run, medians and their ratio, and the median of each round's ratio. A row
+whose peer was not there is left out, with a line that says so."""
 import json
 import statistics
 import sys
@@ -12,9 +12,11 @@ from pathlib import Path
 
 FOLDER = Path(sys.argv[1])
 
+FORKING = ["a process a CPU"], ["rayon", "oneTBB", "libgomp", "libomp"]
+CROSSBEAM = ["crossbeam", "crossbeam, a CPU each"]
+CAPACITIES = [64, 256, 1024]
 # Benchmark, subject, ours, peers (the best of them counts), the largest ratio that is aimed at;
 # None: a floor, to know.
-FORKING = ["a process a CPU"], ["rayon", "oneTBB", "libgomp", "libomp"]
 RATIOS = [
     ("fork", "fork, CPUS", "pinion, lazy", ["rayon"], 0.22),
     ("fork", "fork, CPUS", "pinion, lazy", ["a process a CPU"], None),
@@ -34,12 +36,29 @@ RATIOS = [
     ("alloc", "there and back", "pinion's slab", ["mimalloc"], 0.8),
     ("alloc", "there and back", "pinion's slab", ["jemalloc"], 0.2),
     ("wake", "burst of 32 parallel", "pinion, lazy", ["pthread_create"], 0.25),
+    ("switch", "switch", "pinion", ["Boost.Context, jump"], 0.6),
+    ("fiber", "yield", "pinion, loop", ["Go", "tokio", "Boost.Fiber"], 0.25),
+    ("fiber", "spawn and await", "pinion, loop", ["Go"], 0.5),
+    ("fiber", "spawn 64, then await them", "pinion, loop", ["Go"], 0.5),
+    *[("fiber", "queue on one thread, capacity %d" % capacity, "pinion, loop", ["Go"], 0.25)
+      for capacity in CAPACITIES],
+    *[("fiber", "queue on two threads, capacity %d" % capacity, ours, peers, aim)
+      for capacity in CAPACITIES
+      for ours, peers, aim in [("pinion, loop", CROSSBEAM, 1),
+                               ("pinion, loop, by 16", CROSSBEAM, 0.3),
+                               ("pinion, loop", ["spinning array"], None)]],
+    *[("fiber", subject, "pinion, thread and loop", ["eventfd pair"], 1.2)
+      for subject in ["wake and back", "wake and back after 1 ms"]],
+    *[("timers", "arm and cancel, %s armed" % count, "pinion", ["clock_gettime"], 2.5)
+      for count in ["1,000", "1,000,000"]],
 ]
 # Benchmark, how the figure's name begins, the least, the most.
 FIGURES = [
     ("spawn", "many from outside, run by workers: pinion, lazy", 40, 100),
     ("spawn", "memory a queued task", 0, 128),
     ("spawn", "system calls of", 0, 0),
+    ("asleep", "memory of one asleep: pinion, loop", 0, 10737),  # 10 GiB / 1,000,000
+    ("asleep", "address space while all sleep: pinion, loop", 0, 65530),  # vm.max_map_count
 ]
 
 
@@ -62,7 +81,7 @@ def ratio_row(told, subject, ours, peers, aim):
     rows = {row["name"]: row for row in told["rows"]}
     row = rows.get("%s: %s" % (subject, ours))
     found = [(rows[name]["median"], peer, rows[name]) for peer in peers
-             for name in ["%s: %s" % (subject, peer)] if name in rows]
+             for name in ["%s: %s" % (subject, peer), peer] if name in rows]
     if not row or not found:
         return None
     median, peer, best = min(found, key=lambda entry: entry[0])

@@ -2,7 +2,8 @@
  *
  * Many fibers that sleep until one time: what each takes of memory, how soon all are made and
  * asleep, and how soon after that time all have been woken and have ended. On one thread; beside
- * goroutines and tokio's tasks.
+ * goroutines and tokio's tasks. Who makes them yields after every 64, as one that accepts
+ * connections waits for more of them: few are queued at a time.
  *
  * An operation is one of them. The memory is what the process' resident memory grew by until all
  * slept, of a process that made none before, so it has what the scheduler and the timers take too.
@@ -33,18 +34,22 @@ static void add(struct rounds *rounds, const char *workload, uint64_t n, struct 
     }
 }
 
-/* Each in a process that is new. */
-static void figure_bytes(struct rounds *rounds, uint64_t n, struct rounds_row *const *rows)
+/* Each of a process that is new. */
+static void add_figures(struct rounds *rounds, uint64_t n, struct rounds_row *const *rows)
 {
-    const struct contest contest = {.workload = "bytes", .threads = 1, .size = n};
+    const struct contest bytes = {.workload = "bytes", .threads = 1, .size = n};
+    const struct contest maps = {.workload = "maps", .threads = 1, .size = n};
     child_end_all();
     for (size_t i = 0; i < COUNT; i++) {
-        if (!rows[i] || !rounds_chose(rows[i]))
+        if (!rounds_chose(rows[i]))
             continue;
         struct contender fresh = *contenders[i];
         fresh.child = (struct child){0};
-        rounds_figure(rounds, (double)contest_ask(&fresh, &contest) / (double)n, "bytes",
+        rounds_figure(rounds, (double)contest_ask(&fresh, &bytes) / (double)n, "bytes",
                       "memory of one asleep: %s", fresh.name);
+        if (contenders[i] == &contest_loop)
+            rounds_figure(rounds, (double)contest_ask(&fresh, &maps), "mappings",
+                          "address space while all sleep: %s", fresh.name);
         child_end_all();
     }
 }
@@ -58,7 +63,7 @@ int main(int argc, char **argv)
     add(&rounds, "made", n, made);
     add(&rounds, "woken", n, woken);
     rounds_run(&rounds);
-    figure_bytes(&rounds, n, made);
+    add_figures(&rounds, n, made);
     child_end_all();
     return rounds_end(&rounds);
 }

@@ -140,7 +140,8 @@ int main(int argc, char **argv)
     struct rounds_row *clock = rounds_row(&rounds, look_at_clock, NULL, "clock_gettime");
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         for (size_t j = 0; j < sizeof crowds / sizeof crowds[0]; j++)
-            rounds_row(&rounds, kinds[i].run, &crowds[j], "%s, %s armed", kinds[i].name, counts[j])
+            rounds_row(&rounds, kinds[i].run, &crowds[j], "%s, %s armed: pinion", kinds[i].name,
+                       counts[j])
                 ->peers[0] = clock;
     rounds_run(&rounds);
     for (size_t i = 0; i < sizeof crowds / sizeof crowds[0]; i++)

@@ -2,6 +2,7 @@
 #include "bare.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "cases.h"
 
@@ -44,14 +45,21 @@ static int64_t run_many(unsigned threads, uint64_t n, uint64_t repeats)
     return ns;
 }
 
-int main(void)
+/* usage: bench-bare [apart], which is: threads that wait for each other have a CPU each. */
+int main(int argc, char **argv)
 {
     static const struct serve_workload workloads[] = {
-        {"fork", bare_fork}, {"many", run_many},        {"tree", bare_tree},
-        {"sort", bare_sort}, {"matrix", bare_matrix},   {"queens", bare_queens},
-        {"loop", bare_loop}, {"mailbox", bare_mailbox}, {"futex", bare_futex},
-        {"fan", bare_fan},   {"burst", bare_burst},     {"eventfd", bare_eventfd},
-        {NULL, NULL},
+        {"fork", bare_fork},     {"many", run_many},
+        {"tree", bare_tree},     {"sort", bare_sort},
+        {"matrix", bare_matrix}, {"queens", bare_queens},
+        {"loop", bare_loop},     {"mailbox", bare_mailbox},
+        {"futex", bare_futex},   {"fan", bare_fan},
+        {"burst", bare_burst},   {"eventfd", bare_eventfd},
+        {"queue", bare_queue},   {NULL, NULL},
     };
+    if (argc > 1 && !strcmp(argv[1], "apart"))
+        serve_stay();
+    else if (argc > 1)
+        serve_die("there is no argument '%s'", argv[1]);
     return serve(workloads);
 }

@@ -14,6 +14,7 @@ serve_run_fn bare_fork, bare_tree, bare_sort, bare_matrix, bare_queens, bare_loo
 serve_run_fn bare_mailbox; /* round trips by one slot that both look at; size: ns between them */
 serve_run_fn bare_futex;   /* … by two futexes that each sleeps on */
 serve_run_fn bare_eventfd; /* … by two eventfds */
+serve_run_fn bare_queue;   /* words through an array that both look at; size: its places */
 serve_run_fn bare_fan;     /* a share each on threads that stay, between barriers that spin */
 serve_run_fn bare_burst;   /* size threads made, then joined */
 

@@ -59,6 +59,7 @@ static void *answer(void *argument)
 {
     struct slots *slots = argument;
     uint32_t word = 0;
+    serve_part();
     while ((word = wait_for_other(&slots->there, word, slots->sleeps)) != ENDING)
         set(&slots->back, word, slots->sleeps);
     return NULL;
@@ -116,6 +117,7 @@ static uint64_t hear(int descriptor)
 static void *answer_by_eventfd(void *argument)
 {
     const int *ends = argument;
+    serve_part();
     while (hear(ends[0]) == 1)
         tell(ends[1], 1);
     return NULL;

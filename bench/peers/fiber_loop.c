@@ -12,7 +12,11 @@
 
 #define BATCH_MAX    16
 #define CAPACITY_MAX 1024
-static struct pinion_loop_options options = {.cpu_count = 1};
+#define SPAWNED_MAX  64
+#define MADE_AT_ONCE 64       /* of those that sleep */
+#define PATIENCE_MIN 10000000 /* ns */
+
+static struct pinion_loop_options options = {.cpu_count = 1, .plan = {.slice_count = 2}};
 static size_t batch = 1;
 static struct pinion_loop *loops[2];
 
@@ -24,14 +28,12 @@ static struct pinion_loop *make_loop(const struct pinion_loop_options *its)
     return loop;
 }
 
-/* Made when they are first asked for. */
-static struct pinion_loop *loop_at(size_t index)
+/* Made when they are first asked for. Each has a part of the machine: two share no CPU. */
+static struct pinion_loop *loop_at(unsigned index)
 {
-    struct pinion_loop_options its = options;
-    its.plan.slice_index = (unsigned)index;
-    its.plan.slice_count = 2; /* each on a CPU of its own, where there are two */
+    options.plan.slice_index = index;
     if (!loops[index])
-        loops[index] = make_loop(&its);
+        loops[index] = make_loop(&options);
     return loops[index];
 }
 
@@ -89,22 +91,39 @@ static int64_t run_yield(unsigned threads, uint64_t size, uint64_t repeats)
 
 PINION_TASK(void, nothing) {}
 
-static void spawn_one_by_one(const void *context, void *result)
+static void spawn_all(const void *context, void *result)
 {
     const struct job *job = context;
-    struct nothing_future future;
+    struct nothing_future futures[SPAWNED_MAX];
     const int64_t start = serve_now();
-    for (uint64_t i = 0; i < job->repeats; i++) {
-        check(nothing_concurrent(job->io, &future));
-        nothing_await(job->io, &future);
+    for (uint64_t i = 0; i < job->repeats; i += job->size) {
+        for (uint64_t j = 0; j < job->size; j++)
+            check(nothing_concurrent(job->io, &futures[j]));
+        for (uint64_t j = 0; j < job->size; j++)
+            nothing_await(job->io, &futures[j]);
     }
     *(int64_t *)result = serve_now() - start;
 }
 
+/* So many, size of them at a time: a multiple of it. */
 static int64_t run_spawn(unsigned threads, uint64_t size, uint64_t repeats)
 {
-    (void)threads, (void)size;
-    return run_on(loop_at(0), spawn_one_by_one, &(struct job){.repeats = repeats});
+    (void)threads;
+    if (size > SPAWNED_MAX)
+        serve_die("at most %d at a time", SPAWNED_MAX);
+    return run_on(loop_at(0), spawn_all, &(struct job){.size = size, .repeats = repeats});
+}
+
+/* No time, but how many of 100 began as fibers; the rest ran in their await. */
+static int64_t run_begun(unsigned threads, uint64_t size, uint64_t repeats)
+{
+    const uint64_t count = 1000 * size;
+    struct pinion_loop_stats before, after;
+    (void)repeats;
+    pinion_loop_stats(loop_at(0), &before);
+    (void)run_spawn(threads, size, count);
+    pinion_loop_stats(loop_at(0), &after);
+    return (int64_t)((after.started - before.started - 1) * 100 / count); /* 1: who spawns */
 }
 
 /* ---- queues ---- */
@@ -158,7 +177,7 @@ static void pass_on_one(const void *context, void *result)
         serve_die("a word was lost");
 }
 
-/* The other loop's part of what two do, on a thread of its own. */
+/* The other's part of what two do, on a thread of its own. */
 struct other_side {
     pinion_start_fn *start;
     struct job job;
@@ -173,11 +192,16 @@ static void *run_other_side(void *argument)
     return NULL;
 }
 
-static void start_other_side(struct other_side *side)
+static void start_thread(struct other_side *side, void *(*work)(void *side))
 {
-    const int error = pthread_create(&side->thread, NULL, run_other_side, side);
+    const int error = pthread_create(&side->thread, NULL, work, side);
     if (error)
         serve_die("no thread: %s", strerror(error));
+}
+
+static void start_other_side(struct other_side *side)
+{
+    start_thread(side, run_other_side);
 }
 
 static void consume_there(const void *context, void *result)
@@ -221,9 +245,10 @@ static int64_t run_queue(unsigned threads, uint64_t capacity, uint64_t repeats)
     return pass_between_two(&passing, repeats);
 }
 
-/* ---- round trips between two loops ---- */
+/* ---- round trips to a loop ---- */
 
 struct trips {
+    struct pinion_event ready; /* the one that answers is there */
     struct pinion_semaphore there, back;
 };
 
@@ -231,30 +256,34 @@ static void answer(const void *context, void *result)
 {
     const struct job *job = context;
     struct trips *trips = job->shared;
-    for (uint64_t i = 0; i <= job->repeats; i++) {
+    serve_stay(); /* as its loop has it do */
+    pinion_event_set(job->io, &trips->ready);
+    for (uint64_t i = 0; i < job->repeats; i++) {
         (void)pinion_semaphore_wait(job->io, &trips->there);
         pinion_semaphore_post(job->io, &trips->back);
     }
     *(int64_t *)result = 0;
 }
 
+/* size: ns between trips. */
 static void ask(const void *context, void *result)
 {
     const struct job *job = context;
     struct trips *trips = job->shared;
     int64_t ns = 0;
-    for (uint64_t i = 0; i <= job->repeats; i++) {
+    (void)pinion_event_wait(job->io, &trips->ready);
+    for (uint64_t i = 0; i < job->repeats; i++) {
         if (job->size)
             (void)pinion_sleep(job->io, (int64_t)job->size);
         const int64_t start = serve_now();
         pinion_semaphore_post(job->io, &trips->there);
         (void)pinion_semaphore_wait(job->io, &trips->back);
-        if (i) /* the other was there */
-            ns += serve_now() - start;
+        ns += serve_now() - start;
     }
     *(int64_t *)result = ns;
 }
 
+/* From a loop to another. */
 static int64_t run_trip(unsigned threads, uint64_t gap_ns, uint64_t repeats)
 {
     struct trips trips = {0};
@@ -267,10 +296,33 @@ static int64_t run_trip(unsigned threads, uint64_t gap_ns, uint64_t repeats)
     return ns;
 }
 
+static void *ask_from_thread(void *argument)
+{
+    struct other_side *side = argument;
+    struct trips *trips = side->job.shared;
+    (void)pinion_event_wait(side->job.io, &trips->ready);
+    serve_part();
+    ask(&side->job, &side->result);
+    return NULL;
+}
+
+/* From a plain thread to a loop. */
+static int64_t run_thread_trip(unsigned threads, uint64_t gap_ns, uint64_t repeats)
+{
+    struct trips trips = {0};
+    const struct job job = {pinion_loop_io(loop_at(0)), gap_ns, repeats, &trips};
+    struct other_side asker = {.job = job};
+    (void)threads;
+    start_thread(&asker, ask_from_thread);
+    (void)run_on(loop_at(0), answer, &job);
+    (void)pthread_join(asker.thread, NULL);
+    return asker.result;
+}
+
 /* ---- many that sleep until one time ---- */
 
 struct night {
-    int64_t before, morning, made, woken, bytes; /* before: of memory, at first */
+    int64_t before, morning, made, woken, bytes, maps; /* before: of memory, at first */
     uint64_t asleep;
     bool is_in_time; /* all slept before it was over */
 };
@@ -279,6 +331,20 @@ PINION_TASK(void, sleep_on, (struct pinion_io *, io), (struct night *, night))
 {
     night->asleep++;
     (void)pinion_sleep_until(io, night->morning);
+}
+
+static int64_t last_maps;
+
+static int64_t count_mappings(void)
+{
+    int64_t count = 0;
+    FILE *file = fopen("/proc/self/maps", "re");
+    if (!file)
+        serve_die("/proc/self/maps can't be read");
+    for (int c; (c = fgetc(file)) != EOF;)
+        count += c == '\n';
+    (void)fclose(file);
+    return count;
 }
 
 /* size: how long to wait for all to sleep, ns; repeats: how many. */
@@ -291,12 +357,16 @@ static void sleep_together(const void *context, void *result)
     const struct pinion_call call = sleep_on_call(&args);
     const int64_t start = serve_now();
     night->morning = start + (int64_t)job->size;
-    for (uint64_t i = 0; i < job->repeats; i++)
+    for (uint64_t i = 0; i < job->repeats; i++) {
         check(pinion_group_concurrent(job->io, &group, &call));
+        if (i % MADE_AT_ONCE == MADE_AT_ONCE - 1)
+            pinion_yield(job->io);
+    }
     while (night->asleep < job->repeats)
         pinion_yield(job->io);
     night->made = serve_now() - start;
     night->bytes = serve_resident_bytes() - night->before;
+    night->maps = count_mappings();
     night->is_in_time = serve_now() < night->morning;
     (void)pinion_group_await(job->io, &group);
     night->woken = serve_now() - night->morning;
@@ -305,18 +375,21 @@ static void sleep_together(const void *context, void *result)
 
 static struct night sleep_well(uint64_t count)
 {
+    static uint64_t patience = 4000; /* ns for each; grows where it was too short */
     const struct pinion_loop_options its = {.cpu_count = 1, .stack_bytes = pinion_loop_stack_min()};
     const int64_t before = serve_resident_bytes();
     struct pinion_loop *loop = make_loop(&its);
     struct night night;
-    uint64_t patience = 4000 * count + 100000000;
-    do {
+    for (;; patience *= 2) {
         night = (struct night){.before = before};
+        const uint64_t size = patience * count + PATIENCE_MIN;
         (void)run_on(loop, sleep_together,
-                     &(struct job){.size = patience, .repeats = count, .shared = &night});
-        patience *= 2;
-    } while (!night.is_in_time);
+                     &(struct job){.size = size, .repeats = count, .shared = &night});
+        if (night.is_in_time)
+            break;
+    }
     pinion_loop_destroy(loop);
+    last_maps = night.maps;
     return night;
 }
 
@@ -345,11 +418,28 @@ static int64_t run_bytes(unsigned threads, uint64_t count, uint64_t repeats)
     return sleep_well(count).bytes;
 }
 
+/* No time, but how many mappings the process had when all slept, the last time. The system allows
+ * some 65,000. */
+static int64_t run_maps(unsigned threads, uint64_t count, uint64_t repeats)
+{
+    (void)threads, (void)count, (void)repeats;
+    return last_maps;
+}
+
 int main(int argc, char **argv)
 {
     static const struct serve_workload workloads[] = {
-        {"yield", run_yield}, {"spawn", run_spawn}, {"queue", run_queue}, {"trip", run_trip},
-        {"made", run_made},   {"woken", run_woken}, {"bytes", run_bytes}, {NULL, NULL},
+        {"yield", run_yield},
+        {"spawn", run_spawn},
+        {"queue", run_queue},
+        {"trip", run_trip},
+        {"thread-trip", run_thread_trip},
+        {"made", run_made},
+        {"woken", run_woken},
+        {"bytes", run_bytes},
+        {"maps", run_maps},
+        {"begun", run_begun},
+        {NULL, NULL},
     };
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "by16"))

@@ -32,12 +32,17 @@ func yield(_, repeats uint64) time.Duration {
 	return time.Since(start)
 }
 
-func spawnOne(_, repeats uint64) time.Duration {
+// So many, size of them at a time.
+func spawn(size, repeats uint64) time.Duration {
 	done := make(chan struct{})
 	start := time.Now()
-	for i := uint64(0); i < repeats; i++ {
-		go func() { done <- struct{}{} }()
-		<-done
+	for i := uint64(0); i < repeats; i += size {
+		for j := uint64(0); j < size; j++ {
+			go func() { done <- struct{}{} }()
+		}
+		for j := uint64(0); j < size; j++ {
+			<-done
+		}
 	}
 	return time.Since(start)
 }
@@ -91,6 +96,9 @@ func tryToSleep(count uint64, before int64, patience time.Duration) (night, bool
 			time.Sleep(time.Until(morning))
 			ended.Done()
 		}()
+		if i%64 == 63 {
+			runtime.Gosched()
+		}
 	}
 	for atomic.LoadUint64(&asleep) < count {
 		runtime.Gosched()
@@ -102,10 +110,14 @@ func tryToSleep(count uint64, before int64, patience time.Duration) (night, bool
 	return night{made, time.Since(morning), bytes}, inTime
 }
 
+// For each; grows where it was too short.
+var patience = 4 * time.Microsecond
+
 func sleep(count uint64) night {
 	before := residentBytes()
-	for patience := time.Duration(4000*count + 100000000); ; patience *= 2 {
-		if found, inTime := tryToSleep(count, before, patience); inTime {
+	for ; ; patience *= 2 {
+		whole := time.Duration(count)*patience + 10*time.Millisecond
+		if found, inTime := tryToSleep(count, before, whole); inTime {
 			return found
 		}
 	}

@@ -114,7 +114,7 @@ func fan(steps, repeats uint64) time.Duration {
 func main() {
 	workloads := map[string]func(size, repeats uint64) time.Duration{
 		"fork": fork, "many": many, "trip": trip, "fan": fan,
-		"yield": yield, "spawn": spawnOne, "queue": queue,
+		"yield": yield, "spawn": spawn, "queue": queue,
 		"made": made, "woken": woken, "bytes": bytes}
 	in := bufio.NewReader(os.Stdin)
 	for {

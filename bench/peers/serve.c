@@ -2,6 +2,7 @@
 #include "serve.h"
 
 #include <inttypes.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,35 @@ int64_t serve_now(void)
     struct timespec time;
     (void)clock_gettime(CLOCK_MONOTONIC, &time);
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static cpu_set_t allowed; /* to the program, at first */
+static int stays_on = -1; /* the CPU of who stays; -1: nobody does */
+
+__attribute__((constructor)) static void note_allowed(void)
+{
+    (void)sched_getaffinity(0, sizeof allowed, &allowed);
+}
+
+void serve_stay(void)
+{
+    cpu_set_t cpus;
+    stays_on = sched_getcpu();
+    CPU_ZERO(&cpus);
+    CPU_SET((size_t)stays_on, &cpus);
+    if (sched_setaffinity(0, sizeof cpus, &cpus))
+        serve_die("a thread can't stay on CPU %d", stays_on);
+}
+
+void serve_part(void)
+{
+    cpu_set_t cpus = allowed;
+    if (stays_on < 0)
+        return;
+    if (CPU_COUNT(&cpus) > 1)
+        CPU_CLR((size_t)stays_on, &cpus);
+    if (sched_setaffinity(0, sizeof cpus, &cpus))
+        serve_die("a thread can't leave CPU %d", stays_on);
 }
 
 int64_t serve_resident_bytes(void)

@@ -27,6 +27,13 @@ int serve(const struct serve_workload *workloads);
 /* ns of CLOCK_MONOTONIC. */
 int64_t serve_now(void);
 
+/* The calling thread stays on the CPU where it is. */
+void serve_stay(void);
+
+/* The calling thread leaves that CPU to it, if there is another that the program may use, and if a
+ * thread stays. */
+void serve_part(void);
+
 /* Of this process. */
 int64_t serve_resident_bytes(void);
 

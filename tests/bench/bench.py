@@ -19,9 +19,9 @@ ROWS = {"spawn": "64 at a time: pinion, lazy", "sync": "wake, unpinned: pinion, 
         "topology": "load this machine: pinion", "fork": "tree: pinion, lazy",
         "wake": "burst of 32 parallel: pinion, lazy", "loop": "loop: pinion, lazy",
         "alloc": "there and back: pinion's slab",
-        "fiber": "wake of a thread that sleeps: eventfd pair",
-        "asleep": "woken: tokio",
-        "timers": "arm and cancel, 1,000 armed",
+        "switch": "switch: pinion", "fiber": "yield: pinion, loop",
+        "asleep": "woken: pinion, loop",
+        "timers": "arm and cancel, 1,000 armed: pinion",
         "read": "pipe: read of 64 bytes in a task, pinion"}
 ROW = ROWS[NAME]
 

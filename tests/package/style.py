@@ -15,7 +15,8 @@ PEERS = [{"src/pool", "src/loop"}]
 # These see the public headers and their own.
 OUTSIDE = ["tools", "bench", "examples"]
 # … but for what measures a part of a room by itself.
-MEASURES = {"bench/peers/pair_slab.c": ["alloc"], "bench/timers.c": ["src/loop"]}
+MEASURES = {"bench/peers/pair_slab.c": ["alloc"], "bench/timers.c": ["src/loop"],
+            "bench/switch.c": ["src/loop"]}
 
 # Whose files may include a library's headers.
 LIBRARIES = {r"hwloc": "topology/", r"jemalloc/": "alloc/", r"liburing": "src/loop/",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // crossbeam among the contenders: its bounded channel, from one thread to another.
+// usage: bench-crossbeam [apart], which is: on a CPU each
 mod shared;
 
 use std::thread;
@@ -13,6 +14,7 @@ extern "C" fn run_queue(_: u32, capacity: u64, repeats: u64) -> i64 {
     let (sender, receiver) = bounded::<u64>(capacity as usize);
     let (ready, is_ready) = bounded(0);
     let consumer = thread::spawn(move || {
+        unsafe { serve_part() };
         ready.send(()).unwrap();
         receiver.iter().sum::<u64>()
     });
@@ -29,5 +31,8 @@ extern "C" fn run_queue(_: u32, capacity: u64, repeats: u64) -> i64 {
 }
 
 fn main() {
+    if std::env::args().any(|argument| argument == "apart") {
+        unsafe { serve_stay() };
+    }
     answer(&[(name(b"queue\0"), run_queue)])
 }

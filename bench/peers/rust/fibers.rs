@@ -3,7 +3,7 @@
 // What tokio's tasks do that wait for each other, or for the time: on its runtime for one thread;
 // a queue between two threads is one between two such runtimes.
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,12 +41,17 @@ pub extern "C" fn run_yield(_: u32, _: u64, repeats: u64) -> i64 {
     })
 }
 
-// By a task too: what block_on runs is not among the tasks that take turns.
-pub extern "C" fn run_spawn(_: u32, _: u64, repeats: u64) -> i64 {
+// So many, size of them at a time. By a task too: what block_on runs is not among the tasks that
+// take turns.
+pub extern "C" fn run_spawn(_: u32, size: u64, repeats: u64) -> i64 {
     let all = async move {
+        let mut tasks = Vec::with_capacity(size as usize);
         let start = now();
-        for _ in 0..repeats {
-            tokio::spawn(async {}).await.unwrap();
+        for _ in 0..repeats / size {
+            tasks.extend((0..size).map(|_| tokio::spawn(async {})));
+            for task in tasks.drain(..) {
+                task.await.unwrap();
+            }
         }
         now() - start
     };
@@ -110,12 +115,15 @@ async fn try_to_sleep(count: u64, before: i64, patience: i64) -> Option<Night> {
     let start = now();
     let morning = Instant::now() + Duration::from_nanos(patience as u64);
     let mut tasks = Vec::with_capacity(count as usize);
-    for _ in 0..count {
+    for i in 0..count {
         let asleep = asleep.clone();
         tasks.push(tokio::spawn(async move {
             asleep.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep_until(morning.into()).await;
         }));
+        if i % 64 == 63 {
+            yield_now().await;
+        }
     }
     while asleep.load(Ordering::Relaxed) < count {
         yield_now().await;
@@ -130,15 +138,18 @@ async fn try_to_sleep(count: u64, before: i64, patience: i64) -> Option<Night> {
     in_time.then_some(Night { made, woken, bytes })
 }
 
+// Of ns for each; grows where it was too short.
+static PATIENCE: AtomicI64 = AtomicI64::new(4000);
+
 fn sleep(count: u64) -> Night {
     let before = unsafe { serve_resident_bytes() };
-    let mut patience = 4000 * count as i64 + 100_000_000;
     loop {
+        let patience = PATIENCE.load(Ordering::Relaxed) * count as i64 + 10_000_000;
         let runtime = Builder::new_current_thread().enable_time().build().unwrap();
         if let Some(night) = runtime.block_on(try_to_sleep(count, before, patience)) {
             return night;
         }
-        patience *= 2;
+        PATIENCE.fetch_add(PATIENCE.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
 

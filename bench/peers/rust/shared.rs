@@ -38,6 +38,8 @@ pub struct Board {
 extern "C" {
     fn serve(workloads: *const Workload) -> i32;
     pub fn serve_now() -> i64;
+    pub fn serve_stay();
+    pub fn serve_part();
     pub fn serve_resident_bytes() -> i64;
 
     pub fn work_tree_child(parent: Node, index: u64) -> Node;
