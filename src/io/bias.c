@@ -6,7 +6,9 @@
 #include "asymmetric.h"
 
 /* So often does a thread come before the bias is its: what is used less gains nothing. */
-#define USES_ALONE 64u
+#ifndef PN_USES_ALONE
+#define PN_USES_ALONE 64u
+#endif
 
 /* The owner is inside for some ten nanoseconds, unless it was preempted there. */
 #define PAUSES 64u
@@ -58,7 +60,7 @@ void pn_bias_end(struct pinion_bias *bias)
 /* By the only one that has come. Others come by writing owner first, so nobody is in the lock. */
 static void give(struct pinion_bias *bias, uintptr_t self)
 {
-    if (++bias->uses != USES_ALONE || !pn_heavy_fence_prepare())
+    if (++bias->uses != PN_USES_ALONE || !pn_heavy_fence_prepare())
         return;
     if (pn_cas_seq_cst(&bias->owner, &self, self | 1))
         pn_fence_seq_cst(); /* before what is read inside; pairs with is_others' load */

@@ -61,11 +61,12 @@ void pn_bias_come(struct pinion_bias *bias);
 /* Ends it: as if another thread had come. */
 void pn_bias_end(struct pinion_bias *bias);
 
-/* Whether another thread may be inside, or be soon: then what it does there and a look at it are
- * ordered by a heavy fence alone, if the looker's write before this was sequentially consistent. */
+/* Whether another thread may be inside, or go in soon, without it having seen what the caller wrote
+ * before: then only a heavy fence orders that write and a look at what is done there. */
 static inline bool pn_bias_is_others(const struct pinion_bias *bias)
 {
-    const uintptr_t owner = pn_load_seq_cst(&bias->owner); /* pairs with the fence in come */
+    pn_fence_seq_cst(); /* pairs with the one in give (bias.c) */
+    const uintptr_t owner = pn_load_acquire(&bias->owner); /* pairs with end (bias.c) */
     return (owner & 1) && owner != (pn_bias_self() | 1);
 }
 

@@ -52,6 +52,7 @@ MODELS = {
     'mutex': ['src/io/mutex.c', 'src/io/mutex.h', 'src/sched/parking.c', 'src/base/lock.c'],
     'rwlock': ['src/io/rwlock.c', 'src/sched/parking.c'],
     'remote': ['alloc/remote.h'],
+    'bias': ['src/io/bias.c', 'src/io/bias.h'],
     'idle': ['src/sched/idle.c', 'src/sched/idle.h', 'src/sched/deque.c', 'src/sched/deque.h'],
 }
 

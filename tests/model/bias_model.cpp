@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A bias over a lock: what one thread does inside and what others do in the lock never meets, and
+ * is seen by who comes next; and who writes a want, orders it as a queue's sleeper does, and looks
+ * whether there is something, is seen by who put that there, or sees it.
+ *
+ * All executions with up to 3 preemptions of two, and random ones, with fixed seeds, of three.
+ */
+#include "model.h"
+
+#include "futex.h"
+
+#include "lock.c"
+
+#define PN_USES_ALONE 2u
+
+/* Each of the model's threads has its own. */
+#define PN_CONTEXT_H
+struct pn_context {
+    long any;
+};
+static struct pn_context *pn_context()
+{
+    static struct pn_context contexts[4];
+    return &contexts[rl::ctx().threadx_->index_];
+}
+
+bool pn_heavy_fence_prepare(void) { return true; }
+void pn_heavy_fence(void) { model_heavy_fence(RL_INFO); }
+
+#include "bias.c"
+
+template <typename T, int threads> struct bias_model : model<T, threads> {
+    struct pinion_bias bias;
+    _Atomic(uint32_t) lock;
+    rl::var<int> sum;
+
+    void begin_bias()
+    {
+        model_sleepers.clear();
+        pn_lock_init(&lock, true);
+        pn_store_relaxed(&bias.owner, (uintptr_t)0);
+        pn_store_relaxed(&bias.is_inside, 0u);
+        bias.uses = 0;
+        sum($) = 0;
+    }
+
+    void add() { sum($) = sum($) + 1; } /* a race, were it not alone */
+
+    void use()
+    {
+        if (pn_bias_enter(&bias)) {
+            add();
+            pn_bias_leave(&bias);
+            return;
+        }
+        pn_bias_come(&bias);
+        pn_lock(&lock);
+        add();
+        pn_unlock(&lock);
+    }
+};
+
+template <typename T, int threads> struct users : bias_model<T, threads> {
+    void begin() { this->begin_bias(); }
+
+    /* The first comes to own it, if it is not disturbed. */
+    void thread(unsigned index)
+    {
+        const int uses = index ? T::others_uses : 4;
+        for (int i = 0; i < uses; i++)
+            this->use();
+    }
+
+    void end() { MUST(this->sum($) == 4 + (threads - 1) * T::others_uses); }
+};
+
+struct two_users : users<two_users, 2> {
+    static const int others_uses = 1;
+};
+
+struct two_users_often : users<two_users_often, 2> {
+    static const int others_uses = 3;
+};
+
+struct three_users : users<three_users, 3> {
+    static const int others_uses = 2;
+};
+
+/* Thread 0 puts something there at its last use, thread 1 wants it. */
+template <typename T, bool ends, int puts_at> struct wanting : bias_model<T, 2> {
+    _Atomic(uint32_t) is_there, is_wanted;
+    bool was_wanted, was_there;
+
+    void begin()
+    {
+        this->begin_bias();
+        pn_store_relaxed(&is_there, 0u);
+        pn_store_relaxed(&is_wanted, 0u);
+    }
+
+    void put()
+    {
+        if (pn_bias_enter(&this->bias)) {
+            pn_store_release(&is_there, 1u);
+            pn_light_fence();
+            was_wanted = pn_load_relaxed(&is_wanted);
+            pn_bias_leave(&this->bias);
+            return;
+        }
+        pn_bias_come(&this->bias);
+        (void)pn_exchange_seq_cst(&is_there, 1u);
+        was_wanted = pn_load_seq_cst(&is_wanted);
+    }
+
+    void want()
+    {
+        pn_store_seq_cst(&is_wanted, 1u);
+        if (pn_bias_is_others(&this->bias)) {
+            if (ends)
+                pn_bias_end(&this->bias);
+            else
+                pn_heavy_fence();
+        }
+        was_there = pn_load_seq_cst(&is_there);
+    }
+
+    void thread(unsigned index)
+    {
+        if (index) {
+            want();
+            return;
+        }
+        for (int i = 1; i < puts_at; i++)
+            this->use();
+        put();
+    }
+
+    void end() { MUST(was_wanted || was_there); }
+};
+
+struct wanting_alone : wanting<wanting_alone, false, 4> {};
+struct wanting_ended : wanting<wanting_ended, true, 4> {};
+struct wanting_at_once : wanting<wanting_at_once, false, 1> {};
+
+static bool run()
+{
+    return model_all<two_users>(3) &&
+           model_all<wanting_alone>(4) &&
+           model_all<wanting_ended>(3) &&
+           model_all<wanting_at_once>(4) &&
+           model_random<two_users>(50000) &&
+           model_random<two_users_often>(50000) &&
+           model_random<three_users>(100000) &&
+           model_random<wanting_alone>(50000) &&
+           model_random<wanting_ended>(50000);
+}
+
+static bool run_both() { return model_both_fences(run); }
+
+int main(int count, char **arguments) { return model_main(count, arguments, run_both); }
