@@ -99,18 +99,21 @@ void pn_loop_describe_backend(struct pinion_loop *loop, char *words, size_t size
     pn_backend_report_describe(&report, words, size);
 }
 
-/* What a worker will have, tried once; with strict, what it will lack is an error. */
+/* What a worker will have, tried once; with strict, what it will lack is an error. Later on a worker
+ * that gets no ring has epoll in any case: what was queued counts on it. */
 static int try_backend(struct pinion_loop *loop, bool is_strict)
 {
-    const bool wants_ring = loop->backend.kind == PN_BACKEND_RING;
+    struct pn_backend_options *options = &loop->backend;
     struct pn_backend_report report;
-    if (wants_ring && !is_strict) /* where there is none, epoll will do */
-        loop->backend.kind = PN_BACKEND_AUTO;
-    const int error = pn_backend_probe(&loop->backend, &report);
+    if (options->kind == PN_BACKEND_RING && !is_strict)
+        options->kind = PN_BACKEND_AUTO;
+    const int error = pn_backend_probe(options, &report);
     if (error)
         return error;
+    if (options->kind == PN_BACKEND_RING)
+        options->kind = PN_BACKEND_AUTO;
     pn_loop_note_backend(loop, &report);
-    if (is_strict && report.kind == PN_BACKEND_EPOLL && loop->backend.kind != PN_BACKEND_EPOLL)
+    if (is_strict && report.kind == PN_BACKEND_EPOLL && options->kind != PN_BACKEND_EPOLL)
         return pn_error(-report.ring_error, "strict, and degraded: io_uring can't be had (%s)",
                         strerrordesc_np(-report.ring_error));
     return 0;
