@@ -99,8 +99,8 @@ void pn_loop_describe_backend(struct pinion_loop *loop, char *words, size_t size
     pn_backend_report_describe(&report, words, size);
 }
 
-/* What a worker will have, tried once; with strict, what it will lack is an error. Later on a worker
- * that gets no ring has epoll in any case: what was queued counts on it. */
+/* What a worker will have, tried once; with strict, what it will lack is an error. Later on a
+ * worker that gets no ring has epoll in any case: what was queued counts on it. */
 static int try_backend(struct pinion_loop *loop, bool is_strict)
 {
     struct pn_backend_options *options = &loop->backend;

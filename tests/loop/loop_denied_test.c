@@ -185,7 +185,7 @@ static void each_rung_of_older_kernels_serves(void **state)
          .refused = "refused: single_issuer, defer_taskrun, coop_taskrun, taskrun_flag"},
         {.setup_flags = SINCE_6_1 | SINCE_6_0 | SINCE_5_19 | SINCE_5_18,
          .in = PINION_BACKEND_IO_URING,
-         .refused = "refused: single_issuer, defer_taskrun, coop_taskrun, taskrun_flag, submit_all"},
+         .refused = "taskrun_flag, submit_all"},
         {.setup_flags = ~0u, .in = PINION_BACKEND_EPOLL, .refused = "no io_uring: EINVAL"},
         {.features = IORING_FEAT_EXT_ARG, .in = PINION_BACKEND_EPOLL,
          .refused = "no io_uring: EINVAL, the kernel is older than 5.11"},
@@ -201,7 +201,7 @@ static void each_rung_of_older_kernels_serves(void **state)
         in_a_child(climb, &rungs[i]);
 }
 
-/* Threads do those. From 17 on it has timeouts, polls and cancels, which there have been longest. */
+/* Threads do those. From 17 on it has timeouts, polls and cancels: the oldest that are needed. */
 static void operations_that_the_ring_lacks_are_made_by_threads(void **state)
 {
     struct rung rung = {.in = PINION_BACKEND_IO_URING, .refused = "waits in io_uring"};
