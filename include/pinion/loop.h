@@ -61,7 +61,8 @@ struct pinion_loop_options {
 /* Makes a loop; no thread starts yet. options may be NULL: all defaults. The caller of create owns
  * *loop. Signals as with pinion_pool_create.
  * Errors: those of pinion_pool_create; -EINVAL also for a stack that is too small or ring_entries
- * out of range; what the kernel refuses a ring with, where io_uring and strict are asked for; with
+ * out of range; -ENOMEM also where not one stack of that size can be had; -EMFILE and the like;
+ * what the kernel refuses a ring with, where io_uring and strict are asked for; with
  * pinion_error_detail(). */
 PINION_API int pinion_loop_create(const struct pinion_loop_options *options,
                                   struct pinion_loop **loop);

@@ -137,6 +137,23 @@ static int make_depots(struct pinion_loop *loop)
     return 0;
 }
 
+/* Where one can't be had, tasks would wait for it for ever. */
+static int try_stack(const struct pinion_loop *loop)
+{
+    struct pn_stack_cache *cache;
+    struct pn_stack stack;
+    if (pn_stack_cache_create(loop->depots[0], &cache))
+        return pn_error(ENOMEM, "out of memory for a loop's stacks");
+    const int error = pn_stack_get(cache, loop->stack_bytes, &stack);
+    if (!error)
+        pn_stack_put(cache, &stack);
+    pn_stack_cache_destroy(cache);
+    return error ? pn_error(-error, "stack_bytes %zu: not one stack can be mapped; take less, or "
+                                    "raise the limit of address space (ulimit -v)",
+                            loop->stack_bytes)
+                 : 0;
+}
+
 static void free_depots(struct pinion_loop *loop, unsigned count)
 {
     for (unsigned i = 0; loop->depots && i < count; i++)
@@ -162,7 +179,8 @@ static int fill(struct pinion_loop *loop, const struct pinion_loop_options *opti
     if (error)
         return error;
     const unsigned nodes = loop->crew.node_count;
-    if ((error = make_depots(loop)) || (error = try_backend(loop, options->strict))) {
+    if ((error = make_depots(loop)) || (error = try_stack(loop)) ||
+        (error = try_backend(loop, options->strict))) {
         pn_crew_fini(&loop->crew);
         free_depots(loop, nodes);
     }
