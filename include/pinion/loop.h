@@ -73,7 +73,9 @@ PINION_API int pinion_loop_create(const struct pinion_loop_options *options,
  * May be called again, from any thread.
  * Errors, and then nothing ran: -EBUSY (another thread is in it), -EDEADLK (the caller is a fiber,
  * or a worker of a pool or loop), -EINVAL (no call), -ENOMEM, -EMFILE and the like; -ECHILD (the
- * loop was made by a parent of this process); with the detail. */
+ * loop was made by a parent of this process); with the detail. Also -ECHILD, when main_task returns
+ * in a child that it forked: its fiber alone went on there, and may have used pools and loops that
+ * it made there. */
 PINION_API int pinion_loop_run(struct pinion_loop *loop, const struct pinion_call *main_task,
                                void *result);
 
