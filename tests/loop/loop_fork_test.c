@@ -251,12 +251,12 @@ int main(void)
         cmocka_unit_test_setup(a_child_that_a_workers_fiber_forked_ends_with_its_task,
                                clear_shared),
     };
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    must(shared != MAP_FAILED);
     if (IS_SANITIZED) {
         print_message("skipped: a sanitizer's malloc may hang in a child of a program with "
                       "threads\n");
         return 77;
     }
-    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    must(shared != MAP_FAILED);
     return run_on_both(tests);
 }

@@ -80,13 +80,6 @@ static inline struct pinion_loop_stats loop_stats(struct pinion_loop *loop)
     return stats;
 }
 
-/* Until a worker has gone to sleep once more. */
-static inline void wait_until_parked(struct pinion_loop *loop)
-{
-    const uint64_t before = loop_stats(loop).parked;
-    wait_until(loop_stats(loop).parked > before);
-}
-
 /* The report, and what is degraded; the caller frees it. */
 static inline char *words_of(struct pinion_loop *loop)
 {
