@@ -85,6 +85,8 @@ static void run_task(struct pn_engine *engine, struct pinion_task *task)
         return;
     }
     pn_task_end(task, worker->slab);
+    if (PN_UNLIKELY(worker->is_loose))
+        pn_worker_take_seat(worker);
     pn_count(&engine->slot->fibers, -UINT64_C(1));
 }
 
