@@ -46,13 +46,15 @@ static void block_sigpipe(struct visit *visit)
     (void)pthread_sigmask(SIG_BLOCK, &set, &visit->signals);
 }
 
-/* One that was pending before is the program's to take. */
+/* One that was pending before is the program's to take; it may have been taken with one of ours. */
 static void unblock_sigpipe(const struct visit *visit)
 {
     const struct timespec now = {0, 0};
     sigset_t set;
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGPIPE);
+    if (visit->had_sigpipe && !is_sigpipe_pending())
+        (void)pthread_kill(pthread_self(), SIGPIPE);
     while (!visit->had_sigpipe && is_sigpipe_pending())
         (void)sigtimedwait(&set, NULL, &now);
     (void)pthread_sigmask(SIG_SETMASK, &visit->signals, NULL);
