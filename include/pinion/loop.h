@@ -53,7 +53,9 @@ struct pinion_loop_options {
     unsigned ring_entries;   /* operations that a worker submits at a time, 1 to 32768, rounded up
                                 to a power of two; 0: 256 */
     bool sqpoll;             /* a thread of the kernel's takes what is submitted: no system calls
-                                for that, but a CPU's worth of time for each worker */
+                                for that, but a CPU's worth of time for each worker. Where the
+                                kernel refuses it: without, and the report says so; with strict
+                                -EINVAL. Over epoll it means nothing */
     enum pinion_backend backend;
     uint64_t reserved[8]; /* zero */
 };

@@ -69,6 +69,12 @@ size_t pinion_loop_stack_min(void) { return pn_stack_min(); }
 
 /* ---- what is degraded ---- */
 
+static bool lacks_sqpoll(const struct pinion_loop *loop, const struct pn_backend_report *report)
+{
+    return loop->backend.sqpoll && report->kind == PN_BACKEND_RING &&
+           !(report->taken & 1u << PN_FEATURE_SQPOLL);
+}
+
 void pn_loop_note_backend(struct pinion_loop *loop, const struct pn_backend_report *report)
 {
     pn_lock(&loop->report_lock);
@@ -79,6 +85,8 @@ void pn_loop_note_backend(struct pinion_loop *loop, const struct pn_backend_repo
         pn_backend_report_describe(report, words, sizeof words);
         pn_crew_degrade(&loop->crew, report->ring_error, "no io_uring: %s", words);
     }
+    if (lacks_sqpoll(loop, report))
+        pn_crew_degrade(&loop->crew, -EINVAL, "no sqpoll: the kernel refuses it");
 }
 
 /* In a child of the loop's process it does not change any more, and its lock may be held. */
@@ -116,6 +124,8 @@ static int try_backend(struct pinion_loop *loop, bool is_strict)
     if (is_strict && report.kind == PN_BACKEND_EPOLL && options->kind != PN_BACKEND_EPOLL)
         return pn_error(-report.ring_error, "strict, and degraded: io_uring can't be had (%s)",
                         strerrordesc_np(-report.ring_error));
+    if (is_strict && lacks_sqpoll(loop, &report))
+        return pn_error(EINVAL, "strict, and degraded: the kernel refuses sqpoll");
     return 0;
 }
 

@@ -201,6 +201,27 @@ static void each_rung_of_older_kernels_serves(void **state)
         in_a_child(climb, &rungs[i]);
 }
 
+static void climb_without_sqpoll(void *unused)
+{
+    struct pinion_loop *loop;
+    struct pinion_loop_options options = {.cpu_count = 1, .sqpoll = true};
+    (void)unused;
+    lacking.setup_flags = IORING_SETUP_SQPOLL;
+    must_work(&options, PINION_BACKEND_IO_URING,
+              (const char *const[]){"refused: ", "no sqpoll: the kernel refuses it", NULL});
+    options.strict = true;
+    must(pinion_loop_create(&options, &loop) == -EINVAL);
+    must(strstr(pinion_error_detail(), "sqpoll"));
+}
+
+static void without_sqpoll_a_loop_that_wants_it_serves_and_says_so(void **state)
+{
+    (void)state;
+    if (!has_rings())
+        skip();
+    in_a_child(climb_without_sqpoll, NULL);
+}
+
 /* Threads do those. From 17 on it has timeouts, polls and cancels: the oldest that are needed. */
 static void operations_that_the_ring_lacks_are_made_by_threads(void **state)
 {
@@ -278,6 +299,7 @@ int main(void)
         cmocka_unit_test(any_of_its_system_calls_denied_it_is_epoll_and_says_why),
         cmocka_unit_test(denied_later_it_is_epoll_too),
         cmocka_unit_test(each_rung_of_older_kernels_serves),
+        cmocka_unit_test(without_sqpoll_a_loop_that_wants_it_serves_and_says_so),
         cmocka_unit_test(operations_that_the_ring_lacks_are_made_by_threads),
         cmocka_unit_test(little_memory_to_lock_and_few_descriptors_will_do),
         cmocka_unit_test(without_descriptors_create_and_run_are_refused_until_there_are_some),
