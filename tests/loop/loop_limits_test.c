@@ -262,6 +262,57 @@ static void odd_sizes_serve(void **state)
     }
 }
 
+static void with_a_kernel_thread_for_each_worker_all_is_as_usual(void **state)
+{
+    (void)state;
+    for (unsigned cpus = 1; cpus <= 2; cpus++) {
+        const struct pinion_loop_options options = {
+            .cpu_count = cpus, .backend = backend, .sqpoll = true, .ring_entries = cpus};
+        struct pinion_loop *loop = make_loop(&options);
+        run_in(loop, tour, NULL);
+        pinion_loop_destroy(loop);
+    }
+}
+
+/* ---- threads ---- */
+
+struct held {
+    struct gate gate;
+    struct pass_gate_future future;
+};
+
+static void open_gate(const void *context, void *unused)
+{
+    (void)unused;
+    gate_open(&(*(struct held *const *)context)->gate);
+}
+
+/* A file's calls over epoll, and opens of any kind, go to threads, of which there is none. */
+static void call_where_no_thread_is(struct pinion_io *io, void *argument)
+{
+    struct held *held = argument;
+    struct sleep_for_future another;
+    must(pass_gate_parallel(io, &held->future, &held->gate) == 0);
+    must(sleep_for_parallel(io, &another, io, 0) == -EAGAIN);
+    tour_file(io);
+    const struct pinion_call call = {.start = open_gate, .context = &held,
+                                     .context_size = sizeof held,
+                                     .context_align = alignof(struct held *)};
+    must(pinion_blocking(io, &call, NULL) == 0);
+    pass_gate_await(io, &held->future);
+}
+
+static void where_no_thread_can_be_had_a_fibers_calls_are_made_in_place(void **state)
+{
+    struct held held = {.gate = GATE_INIT};
+    const struct pinion_loop_options options = {
+        .cpu_count = 1, .backend = backend, .max_parallel = 1};
+    struct pinion_loop *loop = make_loop(&options);
+    (void)state;
+    run_in(loop, call_where_no_thread_is, &held);
+    pinion_loop_destroy(loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +322,8 @@ int main(void)
         cmocka_unit_test(with_few_stacks_tasks_wait_for_those_of_others),
         cmocka_unit_test(what_can_not_be_is_named_with_what_would_be_right),
         cmocka_unit_test(odd_sizes_serve),
+        cmocka_unit_test(with_a_kernel_thread_for_each_worker_all_is_as_usual),
+        cmocka_unit_test(where_no_thread_can_be_had_a_fibers_calls_are_made_in_place),
     };
     return run_on_both(tests);
 }

@@ -6,7 +6,7 @@
  */
 #include "loops.h"
 
-#define ROUNDS    (400 / TEST_SLOW)
+#define ROUNDS    (IS_SANITIZED ? 150 : 400)
 #define PARTIES   20 /* a half of them put what the others get */
 #define PUTTERS   (PARTIES / 2)
 #define CAPACITY  3

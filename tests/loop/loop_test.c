@@ -56,6 +56,13 @@ static int run(struct errand *errand, pinion_start_fn *start, int *result)
 
 static struct errand *errand_of(const void *context) { return *(struct errand *const *)context; }
 
+static struct pinion_call call_of(pinion_start_fn *start, struct errand *const *errand)
+{
+    return (struct pinion_call){.start = start, .context = errand,
+                                .context_size = sizeof *errand,
+                                .context_align = alignof(struct errand *)};
+}
+
 /* ---- running ---- */
 
 static void give_seven(const void *context, void *result)
@@ -101,6 +108,35 @@ static void a_fiber_cannot_run_a_loop(void **state)
     pinion_loop_destroy(errand.loop);
 }
 
+/* Of the loop itself, of another, of a pool: base workers and reserve threads. */
+static void a_worker_cannot_run_a_loop(void **state)
+{
+    struct errand errand = {.loop = make(1, PINION_IDLE_ADAPTIVE)}, *self = &errand;
+    struct pinion_loop *other = make(2, PINION_IDLE_ADAPTIVE);
+    struct pinion_pool *pool;
+    (void)state;
+    assert_int_equal(pinion_pool_create(NULL, &pool), 0);
+    struct pinion_io *ios[] = {pinion_loop_io(errand.loop), pinion_loop_io(other),
+                               pinion_pool_io(pool)};
+    struct pinion_call call = call_of(run_again, &self);
+    call.result_size = sizeof(int);
+    call.result_align = alignof(int);
+    for (int i = 0; i < 6; i++) {
+        int result = 0;
+        struct pinion_future future;
+        const int error = i % 2 ? pinion_async_concurrent(ios[i / 2], &call, &future)
+                                : pinion_async_parallel(ios[i / 2], &call, &future);
+        assert_int_equal(error, i == 1 ? -EAGAIN : 0);
+        if (!error)
+            pinion_await(ios[i / 2], &future, &result);
+        assert_int_equal(result, error ? 0 : -EDEADLK);
+    }
+    assert_int_equal(errand.ended, 0);
+    pinion_pool_destroy(pool);
+    pinion_loop_destroy(other);
+    pinion_loop_destroy(errand.loop);
+}
+
 static void *run_elsewhere(void *argument)
 {
     struct errand *errand = argument;
@@ -140,13 +176,6 @@ static void count_late(const void *context, void *unused)
     errand->begun++;
     (void)pinion_sleep(errand->io, 2000000);
     errand->ended++;
-}
-
-static struct pinion_call call_of(pinion_start_fn *start, struct errand *const *errand)
-{
-    return (struct pinion_call){.start = start, .context = errand,
-                                .context_size = sizeof *errand,
-                                .context_align = alignof(struct errand *)};
 }
 
 static void leave_some(const void *context, void *result)
@@ -536,6 +565,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(run_gives_the_result_of_its_task_each_time),
         cmocka_unit_test(a_fiber_cannot_run_a_loop),
+        cmocka_unit_test(a_worker_cannot_run_a_loop),
         cmocka_unit_test(one_thread_at_a_time_is_in_it),
         cmocka_unit_test(run_returns_when_all_that_began_there_has_ended),
         cmocka_unit_test(the_threads_mask_is_put_back),
