@@ -12,7 +12,11 @@
  *   - They wait, whether or not the descriptor is O_NONBLOCK. That flag is never changed.
  *   - Descriptors that they make are O_CLOEXEC.
  *   - A write to a pipe or socket that nobody reads gives -EPIPE and raises no SIGPIPE.
- *   - The calling thread waits: one that runs tasks does not run others meanwhile.
+ *   - A thread that calls them waits: one that runs tasks does not run others meanwhile. A fiber
+ *     of a loop waits alone.
+ *   - A descriptor that is closed while a call waits for it leaves the call waiting: for the file
+ *     that it was, or for the next that gets its number. Requests and deadlines still end it, and
+ *     so should whoever closes, first: by a cancel, or of a socket by pinion_shutdown.
  *   - Calls whose name ends in _until give -ETIMEDOUT when the deadline (ns of CLOCK_MONOTONIC)
  *     passes and nothing has moved; one in the past takes what is there without waiting, and
  *     PINION_FOREVER makes them the call without _until. The kernel's own waits for a disk end

@@ -53,7 +53,9 @@ struct pinion_loop_options {
     unsigned ring_entries;   /* operations that a worker submits at a time, 1 to 32768, rounded up
                                 to a power of two; 0: 256 */
     bool sqpoll;             /* a thread of the kernel's takes what is submitted: no system calls
-                                for that, but a CPU's worth of time for each worker */
+                                for that, but a CPU's worth of time for each worker. Where the
+                                kernel refuses it: without, and the report says so; with strict
+                                -EINVAL. Over epoll it means nothing */
     enum pinion_backend backend;
     uint64_t reserved[8]; /* zero */
 };
@@ -61,7 +63,8 @@ struct pinion_loop_options {
 /* Makes a loop; no thread starts yet. options may be NULL: all defaults. The caller of create owns
  * *loop. Signals as with pinion_pool_create.
  * Errors: those of pinion_pool_create; -EINVAL also for a stack that is too small or ring_entries
- * out of range; what the kernel refuses a ring with, where io_uring and strict are asked for; with
+ * out of range; -ENOMEM also where not one stack of that size can be had; -EMFILE and the like;
+ * what the kernel refuses a ring with, where io_uring and strict are asked for; with
  * pinion_error_detail(). */
 PINION_API int pinion_loop_create(const struct pinion_loop_options *options,
                                   struct pinion_loop **loop);
@@ -72,7 +75,9 @@ PINION_API int pinion_loop_create(const struct pinion_loop_options *options,
  * May be called again, from any thread.
  * Errors, and then nothing ran: -EBUSY (another thread is in it), -EDEADLK (the caller is a fiber,
  * or a worker of a pool or loop), -EINVAL (no call), -ENOMEM, -EMFILE and the like; -ECHILD (the
- * loop was made by a parent of this process); with the detail. */
+ * loop was made by a parent of this process); with the detail. Also -ECHILD, when main_task returns
+ * in a child that it forked: its fiber alone went on there, and may have used pools and loops that
+ * it made there. */
 PINION_API int pinion_loop_run(struct pinion_loop *loop, const struct pinion_call *main_task,
                                void *result);
 

@@ -68,13 +68,14 @@ static void free_entry_locked(struct pn_membership *entry)
     free(entry);
 }
 
-/* A crew's thread enters its own entry before any other, so it is the last of the list. */
+/* Of the crew whose thread it is, or in which it is a visitor: a worker visits none, but in a child
+ * of its process. */
 static struct pn_membership *own(void)
 {
     struct pn_membership *entry = memberships;
-    while (entry && entry->next)
+    while (entry && entry->is_caller)
         entry = entry->next;
-    return entry && !entry->is_caller ? entry : NULL;
+    return entry;
 }
 
 struct pn_worker *pn_membership_own(void)

@@ -9,6 +9,7 @@
 #include "check.h"
 #include "futex.h"
 #include "loop.h"
+#include "process.h"
 #include "slab.h"
 #include "stack.h"
 #include "task.h"
@@ -84,6 +85,8 @@ static void run_task(struct pn_engine *engine, struct pinion_task *task)
         return;
     }
     pn_task_end(task, worker->slab);
+    if (PN_UNLIKELY(worker->is_loose))
+        pn_worker_take_seat(worker);
     pn_count(&engine->slot->fibers, -UINT64_C(1));
 }
 
@@ -311,4 +314,27 @@ void pn_engine_destroy(struct pn_engine *engine)
     pn_overflow_thread_end(&engine->overflow);
     pn_stack_cache_destroy(engine->stacks);
     free(engine);
+}
+
+/* ---- in a child of fork ---- */
+
+void pn_engine_abandon(struct pn_engine *engine)
+{
+    pn_fiber_fini_thread(&engine->home);
+    pn_overflow_thread_end(&engine->overflow);
+}
+
+/* Who forked was a fiber, perhaps, and from now on waits as threads do, on the stack that it has:
+ * the others of the parent's are not to run here. */
+static void after_fork(bool is_child)
+{
+    if (!is_child)
+        return;
+    pn_context()->sleeper = NULL;
+    pn_engine_here = NULL;
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pn_fork_register(PN_FORK_FIBERS, NULL, after_fork);
 }

@@ -64,6 +64,9 @@ struct pn_engine *pn_engine_here;
 int pn_engine_create(struct pn_loop_worker *slot, struct pn_engine **engine);
 /* By the same thread. It has no fibers. */
 void pn_engine_destroy(struct pn_engine *engine);
+/* The same in a child of its process: the thread has nothing to do with it any more. The memory
+ * stays, and what is the parent's too. */
+void pn_engine_abandon(struct pn_engine *engine);
 
 /* Whether a task can begin: false: no stack can be had now. */
 bool pn_engine_can_begin(struct pn_engine *engine);

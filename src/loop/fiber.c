@@ -98,6 +98,7 @@ void pn_fiber_init_thread(struct pn_fiber *fiber)
 #if PN_FIBER_TSAN
     fiber->tsan = __tsan_get_current_fiber();
 #endif
+    fiber->next = pn_fiber_here;
     pn_fiber_here = fiber;
 }
 
@@ -105,7 +106,7 @@ void pn_fiber_fini_thread(struct pn_fiber *fiber)
 {
     PN_ASSERT(pn_fiber_here == fiber);
     fiber->magic = PN_FIBER_ENDED;
-    pn_fiber_here = NULL;
+    pn_fiber_here = fiber->next;
 }
 
 void pn_fiber_init(struct pn_fiber *fiber, const struct pn_stack *stack)

@@ -75,7 +75,8 @@ static inline void *pn_stack_top(const struct pn_stack *stack, size_t bytes)
  * that runs. */
 void pn_fiber_init_thread(struct pn_fiber *fiber);
 
-/* The thread has no fibers any more. It runs on its own stack. */
+/* The thread has no fibers any more. It runs on the stack that it ran on before: its own, or in the
+ * child of a fork that of the fiber that forked. */
 void pn_fiber_fini_thread(struct pn_fiber *fiber);
 
 /* A fiber at the top of a stack, which it takes note of. It must be prepared before it runs. */

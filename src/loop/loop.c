@@ -69,6 +69,12 @@ size_t pinion_loop_stack_min(void) { return pn_stack_min(); }
 
 /* ---- what is degraded ---- */
 
+static bool lacks_sqpoll(const struct pinion_loop *loop, const struct pn_backend_report *report)
+{
+    return loop->backend.sqpoll && report->kind == PN_BACKEND_RING &&
+           !(report->taken & 1u << PN_FEATURE_SQPOLL);
+}
+
 void pn_loop_note_backend(struct pinion_loop *loop, const struct pn_backend_report *report)
 {
     pn_lock(&loop->report_lock);
@@ -79,6 +85,8 @@ void pn_loop_note_backend(struct pinion_loop *loop, const struct pn_backend_repo
         pn_backend_report_describe(report, words, sizeof words);
         pn_crew_degrade(&loop->crew, report->ring_error, "no io_uring: %s", words);
     }
+    if (lacks_sqpoll(loop, report))
+        pn_crew_degrade(&loop->crew, -EINVAL, "no sqpoll: the kernel refuses it");
 }
 
 /* In a child of the loop's process it does not change any more, and its lock may be held. */
@@ -99,20 +107,25 @@ void pn_loop_describe_backend(struct pinion_loop *loop, char *words, size_t size
     pn_backend_report_describe(&report, words, size);
 }
 
-/* What a worker will have, tried once; with strict, what it will lack is an error. */
+/* What a worker will have, tried once; with strict, what it will lack is an error. Later on a
+ * worker that gets no ring has epoll in any case: what was queued counts on it. */
 static int try_backend(struct pinion_loop *loop, bool is_strict)
 {
-    const bool wants_ring = loop->backend.kind == PN_BACKEND_RING;
+    struct pn_backend_options *options = &loop->backend;
     struct pn_backend_report report;
-    if (wants_ring && !is_strict) /* where there is none, epoll will do */
-        loop->backend.kind = PN_BACKEND_AUTO;
-    const int error = pn_backend_probe(&loop->backend, &report);
+    if (options->kind == PN_BACKEND_RING && !is_strict)
+        options->kind = PN_BACKEND_AUTO;
+    const int error = pn_backend_probe(options, &report);
     if (error)
         return error;
+    if (options->kind == PN_BACKEND_RING)
+        options->kind = PN_BACKEND_AUTO;
     pn_loop_note_backend(loop, &report);
-    if (is_strict && report.kind == PN_BACKEND_EPOLL && loop->backend.kind != PN_BACKEND_EPOLL)
+    if (is_strict && report.kind == PN_BACKEND_EPOLL && options->kind != PN_BACKEND_EPOLL)
         return pn_error(-report.ring_error, "strict, and degraded: io_uring can't be had (%s)",
                         strerrordesc_np(-report.ring_error));
+    if (is_strict && lacks_sqpoll(loop, &report))
+        return pn_error(EINVAL, "strict, and degraded: the kernel refuses sqpoll");
     return 0;
 }
 
@@ -132,6 +145,23 @@ static int make_depots(struct pinion_loop *loop)
             return pn_error(-error, "out of memory for a loop's stacks");
     }
     return 0;
+}
+
+/* Where one can't be had, tasks would wait for it for ever. */
+static int try_stack(const struct pinion_loop *loop)
+{
+    struct pn_stack_cache *cache;
+    struct pn_stack stack;
+    if (pn_stack_cache_create(loop->depots[0], &cache))
+        return pn_error(ENOMEM, "out of memory for a loop's stacks");
+    const int error = pn_stack_get(cache, loop->stack_bytes, &stack);
+    if (!error)
+        pn_stack_put(cache, &stack);
+    pn_stack_cache_destroy(cache);
+    return error ? pn_error(-error, "stack_bytes %zu: not one stack can be mapped; take less, or "
+                                    "raise the limit of address space (ulimit -v)",
+                            loop->stack_bytes)
+                 : 0;
 }
 
 static void free_depots(struct pinion_loop *loop, unsigned count)
@@ -159,7 +189,8 @@ static int fill(struct pinion_loop *loop, const struct pinion_loop_options *opti
     if (error)
         return error;
     const unsigned nodes = loop->crew.node_count;
-    if ((error = make_depots(loop)) || (error = try_backend(loop, options->strict))) {
+    if ((error = make_depots(loop)) || (error = try_stack(loop)) ||
+        (error = try_backend(loop, options->strict))) {
         pn_crew_fini(&loop->crew);
         free_depots(loop, nodes);
     }

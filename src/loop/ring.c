@@ -46,14 +46,18 @@ static unsigned publish(struct pn_ring *ring)
     return queue->sqe_tail - pn_plain_load_acquire(queue->khead);
 }
 
-/* With a kernel thread only to wake that: whether there is anything to be said. */
-static bool must_enter(const struct pn_ring *ring, unsigned *flags)
+/* With a kernel thread only to wake that, once for what it has not seen: whether there is anything
+ * to be said. */
+static bool must_enter(struct pn_ring *ring, unsigned *flags)
 {
+    const unsigned tail = ring->uring.sq.sqe_tail;
     if (!has_kernel_thread(ring))
         return true;
     pn_fence_seq_cst(); /* tail before flag: the kernel thread sets it, then looks */
-    if (sq_flags(ring) & IORING_SQ_NEED_WAKEUP)
+    if (ring->woken_for != tail && (sq_flags(ring) & IORING_SQ_NEED_WAKEUP)) {
+        ring->woken_for = tail;
         *flags |= IORING_ENTER_SQ_WAKEUP;
+    }
     return *flags & (IORING_ENTER_SQ_WAKEUP | IORING_ENTER_GETEVENTS);
 }
 
@@ -364,14 +368,13 @@ static void cancel(struct pn_backend *backend, struct pn_completion *completion)
 static int flush(struct pn_backend *backend)
 {
     struct pn_ring *ring = ring_of(backend);
-    const unsigned delivers = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
     int error = 0;
     do {
         put_backlog(ring);
-        const bool is_anything =
-            io_uring_sq_ready(&ring->uring) > 0 || (sq_flags(ring) & delivers);
-        if (is_anything)
-            error = enter(ring, true, 0, 0);
+        const bool has_more = sq_flags(ring) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+        /* A kernel thread that has not taken all yet is not to be asked again. */
+        if (has_more || io_uring_sq_ready(&ring->uring) > 0)
+            error = enter(ring, has_more || !has_kernel_thread(ring), 0, 0);
     } while (!error && ring->backlog.first && !ring->is_held_up && !has_completions(ring) &&
              !has_kernel_thread(ring));
     return error;

@@ -20,6 +20,7 @@ struct pn_ring {
     struct io_uring uring;
     unsigned enter_flags;          /* of every io_uring_enter */
     unsigned wait_flags;           /* of those that wait */
+    unsigned woken_for;            /* the tail for which the kernel thread was woken last */
     struct pn_completions backlog; /* those with an entry to come, for which there was no room */
     uint64_t wakes;                /* what is read from the eventfd */
     bool is_wake_armed;            /* it is being read */

@@ -2,6 +2,7 @@
 #include "ring.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "atomic.h"
 
@@ -101,15 +102,25 @@ static void note_taken(struct pn_ring *ring, const struct io_uring_params *param
 
 static int probe_operations(struct pn_ring *ring)
 {
-    struct io_uring_probe *probe = io_uring_get_probe_ring(&ring->uring);
+    enum { OPERATIONS = 256 };
+    struct io_uring_probe *probe =
+        calloc(1, sizeof *probe + OPERATIONS * sizeof(struct io_uring_probe_op));
     if (!probe)
         return -ENOMEM;
-    for (unsigned i = 0; i < probe->ops_len; i++) {
+    const int error = io_uring_register_probe(&ring->uring, probe, OPERATIONS);
+    for (unsigned i = 0; !error && i < probe->ops_len; i++) {
         if (probe->ops[i].flags & IO_URING_OP_SUPPORTED)
             ring->operations[i / 64] |= UINT64_C(1) << i % 64;
     }
-    io_uring_free_probe(probe);
-    return 0;
+    free(probe);
+    return error;
+}
+
+/* A seccomp filter may deny this call alone; then nothing that is submitted would ever end. */
+static int try_enter(struct pn_ring *ring)
+{
+    const int result = io_uring_enter((unsigned)ring->uring.ring_fd, 0, 0, 0, NULL);
+    return result < 0 ? result : 0;
 }
 
 static void take_extras(struct pn_ring *ring, const struct io_uring_params *params)
@@ -145,7 +156,10 @@ int pn_ring_setup(struct pn_ring *ring, const struct pn_backend_options *options
         return error;
     pn_fetch_add_acq_rel(&mappings_so_far, 1u); /* pairs with pn_ring_teardown */
     note_taken(ring, &params);
-    error = params.features & IORING_FEAT_EXT_ARG ? probe_operations(ring) : -EINVAL;
+    if (!(params.features & IORING_FEAT_EXT_ARG))
+        error = -EINVAL;
+    else if (!(error = probe_operations(ring)))
+        error = try_enter(ring);
     if (error) {
         pn_ring_teardown(ring);
         return error;

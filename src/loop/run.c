@@ -46,13 +46,15 @@ static void block_sigpipe(struct visit *visit)
     (void)pthread_sigmask(SIG_BLOCK, &set, &visit->signals);
 }
 
-/* One that was pending before is the program's to take. */
+/* One that was pending before is the program's to take; it may have been taken with one of ours. */
 static void unblock_sigpipe(const struct visit *visit)
 {
     const struct timespec now = {0, 0};
     sigset_t set;
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGPIPE);
+    if (visit->had_sigpipe && !is_sigpipe_pending())
+        (void)pthread_kill(pthread_self(), SIGPIPE);
     while (!visit->had_sigpipe && is_sigpipe_pending())
         (void)sigtimedwait(&set, NULL, &now);
     (void)pthread_sigmask(SIG_SETMASK, &visit->signals, NULL);
@@ -97,6 +99,14 @@ static void go(struct pinion_loop *loop, struct visit *visit)
     visit->worker->has_thread = false;
     pn_unlock(&crew->lock);
     restore(visit);
+}
+
+/* main_task came back in a child of the loop's process. */
+static int go_in_child(struct visit *visit)
+{
+    pn_engine_abandon(visit->engine);
+    restore(visit);
+    return pn_error(ECHILD, "the loop is of a parent of this process");
 }
 
 /* ---- working ---- */
@@ -146,7 +156,8 @@ static void run_main(const void *context, void *unused)
     (void)unused;
     pn_store_seq_cst(&mission->loop->main, pn_context()->task);
     pn_call_run(mission->call, mission->result);
-    end_main(mission->loop);
+    if (!pn_crew_is_lost(&mission->loop->crew)) /* its stoppers are not there */
+        end_main(mission->loop);
 }
 
 /* It is queued where none can take it but this worker, which begins with it. */
@@ -179,13 +190,20 @@ static int run(struct pinion_loop *loop, const struct mission *mission)
     pn_store_seq_cst(&loop->is_staffed, true); /* pairs with who queues from outside */
     error = start_main(&visit, mission);
     if (visit.engine->is_lost)
-        return -ECHILD;
+        return go_in_child(&visit);
     work(&visit, is_over);
     if (visit.engine->is_lost)
-        return -ECHILD;
+        return go_in_child(&visit);
     pn_store_seq_cst(&loop->is_staffed, false);
     go(loop, &visit);
     return error;
+}
+
+/* In a child of its process it is just a thread. */
+static bool is_worker(void)
+{
+    const struct pn_worker *worker = pn_membership_own();
+    return worker && !pn_crew_is_lost(worker->crew);
 }
 
 static int check(struct pinion_loop *loop, const struct pinion_call *call)
@@ -193,7 +211,7 @@ static int check(struct pinion_loop *loop, const struct pinion_call *call)
     int error = pn_call_check(call);
     if (!error)
         error = pn_io_refusal(&loop->crew.io);
-    if (!error && (pn_sleeper_here() || pn_membership_own()))
+    if (!error && (pn_sleeper_here() || is_worker()))
         error = pn_error(EDEADLK, "a fiber or a worker can't run a loop; use its io instead");
     return error;
 }
@@ -231,6 +249,8 @@ static void request(struct pinion_task *task)
 
 void pinion_loop_stop(struct pinion_loop *loop)
 {
+    if (pn_crew_is_lost(&loop->crew))
+        return;
     pn_fetch_add_seq_cst(&loop->stoppers, 1u); /* before the look: pairs with end_main */
     struct pinion_task *task = pn_load_seq_cst(&loop->main);
     if (task) {

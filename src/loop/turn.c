@@ -127,9 +127,9 @@ bool pn_loop_work(struct pn_worker *worker, struct pn_engine *engine,
 {
     for (int64_t looks = 0; !engine->is_lost; looks++) {
         pn_engine_collect(engine);
-        const bool was_busy = run_some(worker, engine);
-        const bool ends = is_over(worker, engine); /* asked each turn: it looks for a stop, too */
-        if (was_busy) {
+        /* Asked each turn, before who was woken after a stop runs: it looks for that, too. */
+        const bool ends = is_over(worker, engine);
+        if (run_some(worker, engine)) {
             looks = 0;
             continue;
         }

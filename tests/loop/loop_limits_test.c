@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Loops where things run out: descriptors, stacks, and what is left of a thousand of them. What is
+ * asked for that can't be is named.
+ */
+#include "tour.h"
+
+#include <sys/resource.h>
+
+/* ---- many ---- */
+
+static void use_a_little(struct pinion_io *io, void *unused)
+{
+    struct sleep_for_future futures[4];
+    (void)unused;
+    for (int i = 0; i < 4; i++)
+        futures[i] = sleep_for_async(io, io, 1000);
+    for (int i = 0; i < 4; i++)
+        must(sleep_for_await(io, &futures[i]) == 0);
+}
+
+static void a_thousand_loops_leave_neither_descriptors_nor_mappings(void **state)
+{
+    int descriptors = 0;
+    unsigned mappings = 0;
+    struct pinion_topology *topology = machine_of(NULL);
+    (void)state;
+    for (int i = 0; i < 1000 / TEST_SLOW; i++) {
+        const struct pinion_loop_options options = {
+            .topology = topology, .cpu_count = 1 + (unsigned)i % 2, .backend = backend};
+        struct pinion_loop *loop = make_loop(&options);
+        run_in(loop, use_a_little, NULL);
+        pinion_loop_destroy(loop);
+        if (i == 20) { /* the allocators have what they need */
+            descriptors = descriptor_count();
+            mappings = proc_lines("/proc/self/maps");
+        }
+    }
+    pinion_topology_destroy(topology);
+    assert_int_equal(descriptor_count(), descriptors);
+    if (!IS_SANITIZED) /* whose runtimes map what they like */
+        assert_true(proc_lines("/proc/self/maps") <= mappings + 4);
+}
+
+/* ---- descriptors ---- */
+
+struct server {
+    struct pinion_loop *loop;
+    int listening;
+    struct sockaddr_in address;
+};
+
+static void listen_here(struct pinion_io *io, struct server *server)
+{
+    socklen_t length = sizeof server->address;
+    server->listening = pinion_listen_on(io, "127.0.0.1:0", 0);
+    must(server->listening >= 0);
+    must(getsockname(server->listening, (struct sockaddr *)&server->address, &length) == 0);
+}
+
+static int connect_to(const struct server *server)
+{
+    const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    must(client >= 0);
+    must(connect(client, (const struct sockaddr *)&server->address, sizeof server->address) == 0);
+    return client;
+}
+
+static void accept_without_descriptors(struct pinion_io *io, void *argument)
+{
+    struct server *server = argument;
+    struct rlimit before, none;
+    listen_here(io, server);
+    const int client = connect_to(server), lowest = dup(client);
+    must(lowest >= 0 && close(lowest) == 0 && getrlimit(RLIMIT_NOFILE, &before) == 0);
+    none = (struct rlimit){(rlim_t)lowest, before.rlim_max};
+    must(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    for (int i = 0; i < 3; i++) {
+        must(pinion_accept(io, server->listening, NULL, NULL) == -EMFILE);
+        must(pinion_open(io, "/dev/null", O_RDONLY) == -EMFILE);
+        must(pinion_sleep(io, 1000) == 0);
+    }
+    must(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    const int accepted = pinion_accept(io, server->listening, NULL, NULL);
+    must(accepted >= 0 && write(client, "x", 1) == 1);
+    char byte;
+    must(pinion_read(io, accepted, &byte, 1) == 1);
+    must(close(accepted) == 0 && close(client) == 0 && close(server->listening) == 0);
+}
+
+static void without_descriptors_accept_says_so_and_goes_on_once_there_are_some(void **state)
+{
+    struct server server = {.loop = loop_of(1)};
+    (void)state;
+    run_in(server.loop, accept_without_descriptors, &server);
+    pinion_loop_destroy(server.loop);
+}
+
+PINION_TASK(ssize_t, read_one, (struct pinion_io *, io), (int, descriptor), (int64_t, deadline))
+{
+    char byte;
+    return pinion_read_until(io, descriptor, &byte, 1, deadline);
+}
+
+/* It waits for what it was: a request and its deadline end that. The number is free for another
+ * file, which others can use. */
+static void close_under_waiters(struct pinion_io *io, void *unused)
+{
+    int ends[2], others[2];
+    struct read_one_future canceled, late;
+    (void)unused;
+    must(pinion_pipe(io, ends) == 0);
+    must(read_one_concurrent(io, &canceled, io, ends[0], PINION_FOREVER) == 0);
+    must(read_one_concurrent(io, &late, io, ends[0],
+                             pinion_now(io, CLOCK_MONOTONIC) + 5000000) == 0);
+    must(pinion_sleep(io, 1000000) == 0); /* most likely they wait by then */
+    must(pinion_close(io, ends[0]) == 0);
+    must(pinion_sleep(io, 1000000) == 0);
+    must(read_one(io, ends[0], PINION_FOREVER) == -EBADF);
+    must(read_one_cancel(io, &canceled) == -ECANCELED);
+    must(read_one_await(io, &late) == -ETIMEDOUT);
+    must(pinion_pipe(io, others) == 0 && others[0] == ends[0]);
+    must(read_one_concurrent(io, &canceled, io, others[0], PINION_FOREVER) == 0);
+    must(pinion_sleep(io, 1000000) == 0);
+    must(pinion_write(io, others[1], "x", 1) == 1);
+    must(read_one_await(io, &canceled) == 1);
+    for (int i = 0; i < 2; i++)
+        must(pinion_close(io, others[i]) == 0);
+    must(pinion_close(io, ends[1]) == 0);
+}
+
+static void a_descriptor_closed_under_waiters_leaves_them_to_cancels_and_deadlines(void **state)
+{
+    struct pinion_loop *loop = loop_of(1);
+    (void)state;
+    run_in(loop, close_under_waiters, NULL);
+    pinion_loop_destroy(loop);
+}
+
+/* ---- stacks ---- */
+
+#define MANY 300
+
+PINION_TASK(void, count_after_a_sleep, (struct pinion_io *, io), (atomic_uint *, counter))
+{
+    must(pinion_sleep(io, 100000) == 0);
+    atomic_fetch_add(counter, 1);
+}
+
+static void start_more_than_there_are_stacks(struct pinion_io *io, void *unused)
+{
+    struct count_after_a_sleep_future futures[MANY];
+    atomic_uint counter = 0;
+    unsigned started = 0;
+    (void)unused;
+    for (int i = 0; i < MANY; i++) {
+        if (i % 3 == 0) {
+            futures[started++] = count_after_a_sleep_async(io, io, &counter);
+            continue;
+        }
+        const int error = count_after_a_sleep_concurrent(io, &futures[started], io, &counter);
+        must(!error || error == -ENOMEM);
+        started += !error;
+    }
+    for (unsigned i = 0; i < started; i++)
+        count_after_a_sleep_await(io, &futures[i]);
+    must(atomic_load(&counter) == started && started >= MANY / 3);
+}
+
+static size_t address_space_kib(void)
+{
+    size_t kib = 0;
+    char line[128];
+    FILE *status = fopen("/proc/self/status", "re");
+    must(status);
+    while (fgets(line, sizeof line, status))
+        if (sscanf(line, "VmSize: %zu kB", &kib) == 1)
+            break;
+    (void)fclose(status);
+    must(kib);
+    return kib;
+}
+
+static void live_on_few_stacks(void *unused)
+{
+    const struct pinion_loop_options options = {
+        .cpu_count = 1, .stack_bytes = 1024 * 1024, .backend = backend};
+    struct pinion_loop *loop = make_loop(&options);
+    (void)unused;
+    run_in(loop, use_a_little, NULL); /* that there are some */
+    const rlim_t most = (rlim_t)(address_space_kib() + 20 * 1024) * 1024;
+    struct rlimit before;
+    must(getrlimit(RLIMIT_AS, &before) == 0);
+    must(setrlimit(RLIMIT_AS, &(struct rlimit){most, before.rlim_max}) == 0);
+    run_in(loop, start_more_than_there_are_stacks, NULL);
+    must(loop_stats(loop).stacks < 50);
+    must(setrlimit(RLIMIT_AS, &before) == 0);
+    run_in(loop, start_more_than_there_are_stacks, NULL);
+    must(loop_stats(loop).stacks > 50);
+    pinion_loop_destroy(loop);
+}
+
+static void with_few_stacks_tasks_wait_for_those_of_others(void **state)
+{
+    (void)state;
+    if (IS_SANITIZED) /* it has the address space */
+        skip();
+    in_a_child(live_on_few_stacks, NULL);
+}
+
+/* ---- options ---- */
+
+static void what_can_not_be_is_named_with_what_would_be_right(void **state)
+{
+    char least[32];
+    const struct {
+        struct pinion_loop_options options;
+        int error;
+        const char *wrong, *right;
+    } rows[] = {
+        {{.ring_entries = 32769}, -EINVAL, "ring_entries 32769", "32768"},
+        {{.ring_entries = 1000000000}, -EINVAL, "ring_entries 1000000000", "32768"},
+        {{.ring_entries = UINT32_MAX}, -EINVAL, "ring_entries 4294967295", "32768"},
+        {{.stack_bytes = 1}, -EINVAL, "stack_bytes 1:", least},
+        {{.stack_bytes = pinion_loop_stack_min() - 1}, -EINVAL, "stack_bytes", least},
+        {{.stack_bytes = SIZE_MAX}, -EINVAL, "stack_bytes 18446744073709551615", least},
+        {{.stack_bytes = SIZE_MAX / 8}, -ENOMEM, "stack_bytes 2305843009213693951", "less"},
+        {{.spin_us = 2000000}, -EINVAL, "spin_us 2000000", "1000000"},
+        {{.retire_after = -1}, -EINVAL, "retire_after -1", "0"},
+        {{.plan = {.workers = 3}}, -EINVAL, "workers", "cpu_count"},
+    };
+    (void)state;
+    (void)snprintf(least, sizeof least, "%zu", pinion_loop_stack_min());
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pinion_loop *loop = (struct pinion_loop *)&rows, *untouched = loop;
+        struct pinion_loop_options options = rows[i].options;
+        options.backend = backend;
+        assert_int_equal(pinion_loop_create(&options, &loop), rows[i].error);
+        assert_ptr_equal(loop, untouched);
+        assert_says(pinion_error_detail(), rows[i].wrong);
+        assert_says(pinion_error_detail(), rows[i].right);
+    }
+}
+
+static void odd_sizes_serve(void **state)
+{
+    const struct pinion_loop_options rows[] = {
+        {.ring_entries = 1},
+        {.ring_entries = 3, .stack_bytes = pinion_loop_stack_min()},
+        {.stack_bytes = pinion_loop_stack_min() + 1},
+        {.ring_entries = 32768, .stack_bytes = 4 * 1024 * 1024 + 1},
+        {.stack_bytes = 64 * 1024 * 1024},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pinion_loop_options options = rows[i];
+        options.cpu_count = 2;
+        options.backend = backend;
+        struct pinion_loop *loop = make_loop(&options);
+        run_in(loop, use_a_little, NULL);
+        pinion_loop_destroy(loop);
+    }
+}
+
+static void with_a_kernel_thread_for_each_worker_all_is_as_usual(void **state)
+{
+    (void)state;
+    for (unsigned cpus = 1; cpus <= 2; cpus++) {
+        const struct pinion_loop_options options = {
+            .cpu_count = cpus, .backend = backend, .sqpoll = true, .ring_entries = cpus};
+        struct pinion_loop *loop = make_loop(&options);
+        run_in(loop, tour, NULL);
+        pinion_loop_destroy(loop);
+    }
+}
+
+/* ---- threads ---- */
+
+struct held {
+    struct gate gate;
+    struct pass_gate_future future;
+};
+
+static void open_gate(const void *context, void *unused)
+{
+    (void)unused;
+    gate_open(&(*(struct held *const *)context)->gate);
+}
+
+/* A file's calls over epoll, and opens of any kind, go to threads, of which there is none. */
+static void call_where_no_thread_is(struct pinion_io *io, void *argument)
+{
+    struct held *held = argument;
+    struct sleep_for_future another;
+    must(pass_gate_parallel(io, &held->future, &held->gate) == 0);
+    must(sleep_for_parallel(io, &another, io, 0) == -EAGAIN);
+    tour_file(io);
+    const struct pinion_call call = {.start = open_gate, .context = &held,
+                                     .context_size = sizeof held,
+                                     .context_align = alignof(struct held *)};
+    must(pinion_blocking(io, &call, NULL) == 0);
+    pass_gate_await(io, &held->future);
+}
+
+static void where_no_thread_can_be_had_a_fibers_calls_are_made_in_place(void **state)
+{
+    struct held held = {.gate = GATE_INIT};
+    const struct pinion_loop_options options = {
+        .cpu_count = 1, .backend = backend, .max_parallel = 1};
+    struct pinion_loop *loop = make_loop(&options);
+    (void)state;
+    run_in(loop, call_where_no_thread_is, &held);
+    pinion_loop_destroy(loop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_thousand_loops_leave_neither_descriptors_nor_mappings),
+        cmocka_unit_test(without_descriptors_accept_says_so_and_goes_on_once_there_are_some),
+        cmocka_unit_test(a_descriptor_closed_under_waiters_leaves_them_to_cancels_and_deadlines),
+        cmocka_unit_test(with_few_stacks_tasks_wait_for_those_of_others),
+        cmocka_unit_test(what_can_not_be_is_named_with_what_would_be_right),
+        cmocka_unit_test(odd_sizes_serve),
+        cmocka_unit_test(with_a_kernel_thread_for_each_worker_all_is_as_usual),
+        cmocka_unit_test(where_no_thread_can_be_had_a_fibers_calls_are_made_in_place),
+    };
+    return run_on_both(tests);
+}
