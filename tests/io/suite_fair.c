@@ -7,7 +7,6 @@
 #include "suite.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 
 #define WAITERS 64
@@ -58,13 +57,13 @@ static void hold_contest(struct suite *suite, struct contest *contest)
     assert_int_equal(atomic_load(&contest->served), 0);
     crew_start(suite, &hammers, HAMMERS, hammer, contest);
     while (atomic_load(&contest->turns) < HAMMERS)
-        (void)sched_yield();
+        suite_yield();
     contest->open(suite->io, contest);
     const int64_t end = suite_now() + INT64_C(120000000000);
     while (atomic_load(&contest->served) < WAITERS && suite_now() < end) {
         if (atomic_load(&contest->turns) >= TURNS_MAX)
             fail_msg("%d of %d had no turn", WAITERS - atomic_load(&contest->served), WAITERS);
-        (void)sched_yield();
+        suite_yield();
     }
     pinion_queue_close(suite->io, &contest->queue);
     crew_end(&waiters);

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -295,7 +294,7 @@ static int with_file_lock(struct walk *walk)
         .start = lock_file, .context = &file, .context_size = sizeof file,
         .context_align = sizeof file};
     const int error = pinion_blocking(walk->io, &call, NULL);
-    (void)sched_yield();
+    suite_yield();
     EXPECT(pinion_close(walk->io, file) == 0); /* releases it */
     return error;
 }
