@@ -5,8 +5,9 @@
  *
  * async and async_concurrent queue a closure that any worker may take; it becomes a fiber when it
  * begins, and that fiber stays on its worker. Where a fiber waits, by whatever call of pinion and
- * whichever io it passes, the others of its worker run on. async runs in the caller only where a
- * queue is full or memory is refused. A parallel task has a thread of its own.
+ * whichever io it passes, the others of its worker run on; and now and then where it makes such
+ * calls and never has to wait. async runs in the caller only where a queue is full or memory is
+ * refused. A parallel task has a thread of its own.
  *
  * capacity = cpu_count - 1 + parallel_count, as in a pool (pool.h): cpu_count - 1 worker threads,
  * which start lazily, and one for each parallel task; the last worker is who calls pinion_loop_run.

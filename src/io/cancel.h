@@ -11,6 +11,7 @@
 #include "check.h"
 #include "context.h"
 #include "interface.h"
+#include "sleeper.h"
 #include "task.h"
 
 /* Requests that a task be canceled; once. The caller holds the task's future, or is in a wait that
@@ -95,6 +96,7 @@ static inline int pn_io_enter(const struct pinion_io *io, const struct pn_how *h
     const int refusal = pn_io_refusal(io);
     if (refusal)
         return refusal;
+    pn_sleeper_count();
     return how->is_cancelable && pn_cancel_deliver(pn_cancel_target()) ? -ECANCELED : 0;
 }
 

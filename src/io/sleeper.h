@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "check.h"
 #include "context.h"
 
 struct pinion_call;
@@ -38,9 +39,23 @@ struct pn_ways {
 
 struct pn_sleeper {
     const struct pn_ways *ways;
+    unsigned calls; /* that may wait, so far */
 };
 
 /* The calling fiber; NULL: the caller has a thread. */
 static inline struct pn_sleeper *pn_sleeper_here(void) { return pn_context()->sleeper; }
+
+/* So many calls of a fiber, none of which need have waited, before others have a turn: who finds
+ * a lock free each time may be who keeps it from a fiber of the same thread, behind which others
+ * wait for it. As many as the switches in a turn of a loop's. */
+#define PN_SLEEPER_CALLS 128u
+
+/* Before a call that may wait. */
+static inline void pn_sleeper_count(void)
+{
+    struct pn_sleeper *sleeper = pn_sleeper_here();
+    if (sleeper && PN_UNLIKELY(++sleeper->calls % PN_SLEEPER_CALLS == 0))
+        sleeper->ways->yield(sleeper);
+}
 
 #endif

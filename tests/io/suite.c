@@ -48,13 +48,23 @@ static time_t seconds(void)
     return now.tv_sec;
 }
 
+/* That of the test which runs, for what waits in its tasks. */
+static struct pinion_io *io_of_test;
+
+void suite_yield(void)
+{
+    if (io_of_test)
+        pinion_yield(io_of_test); /* where a fiber's thread has others to run */
+    (void)sched_yield();
+}
+
 int64_t suite_patience(void) { return (int64_t)seconds() + patience_s(); }
 
 void suite_turn(int64_t end, const char *what)
 {
     if ((int64_t)seconds() > end)
         hangs(what);
-    (void)sched_yield();
+    suite_yield();
 }
 
 void suite_until(const _Atomic int *value, int n)
@@ -163,7 +173,7 @@ void suite_linger(int round)
     /* One yield may last, where others take the CPUs. */
     const int64_t end = suite_now() + 200000;
     for (int left = 1 << (2 * (round % 6)); left > 0 && suite_now() < end; left--)
-        (void)sched_yield();
+        suite_yield();
 }
 
 uint32_t suite_random(uint32_t *state)
@@ -223,29 +233,32 @@ unsigned crew_size(const struct suite *suite, unsigned count)
     return suite->of->polls && count > 4 ? 4 : count;
 }
 
+/* Of each kind in turn, as far as there is that. */
+static void start_member(struct suite *suite, struct crew_member *member, unsigned turn)
+{
+    void *pointer = member;
+    const struct pinion_call call = suite_call(run_member_task, &pointer);
+    if (turn % 3 == 0 && suite->of->has_parallel) {
+        assert_int_equal(pinion_async_parallel(suite->io, &call, &member->future), 0);
+    } else if (turn % 3 == 2 && suite->of->has_concurrent) {
+        assert_int_equal(pinion_async_concurrent(suite->io, &call, &member->future), 0);
+    } else {
+        member->is_thread = true;
+        assert_int_equal(pthread_create(&member->thread, NULL, run_member, member), 0);
+    }
+}
+
 void crew_start(struct suite *suite, struct crew *crew, unsigned count,
                 void (*run)(struct pinion_io *io, void *context, unsigned index), void *context)
 {
-    if (!suite->of->has_parallel || !suite->of->has_concurrent)
-        skip();
     crew->suite = suite;
     for (unsigned i = 0; i < count; i++) {
         struct crew_member *member = &crew->members[crew->count];
-        void *pointer = member;
-        const struct pinion_call call = suite_call(run_member_task, &pointer);
-        *member = (struct crew_member){.io = suite->io,
-                                       .run = run,
-                                       .context = context,
-                                       .index = crew->count++,
-                                       .is_thread = i % 3 == 1};
+        *member = (struct crew_member){
+            .io = suite->io, .run = run, .context = context, .index = crew->count++};
         if (crew->second && member->index % 2)
             member->io = crew->second;
-        if (member->is_thread)
-            assert_int_equal(pthread_create(&member->thread, NULL, run_member, member), 0);
-        else if (i % 3 == 0)
-            assert_int_equal(pinion_async_parallel(suite->io, &call, &member->future), 0);
-        else
-            assert_int_equal(pinion_async_concurrent(suite->io, &call, &member->future), 0);
+        start_member(suite, member, i);
     }
 }
 
@@ -294,6 +307,7 @@ bool suite_stops(struct suite *suite, void (*body)(struct pinion_io *io, void *c
 
 void suite_destroy(struct suite *suite)
 {
+    io_of_test = NULL;
     if (suite->io)
         suite->of->destroy(suite->made);
     suite->io = NULL;
@@ -313,7 +327,9 @@ static int set_up(void **state)
     struct entry *entry = *state;
     atomic_store(&broken, NULL);
     suite_note(NULL);
-    return entry->suite.of->make(entry->suite.of, &entry->suite.io, &entry->suite.made);
+    const int error = entry->suite.of->make(entry->suite.of, &entry->suite.io, &entry->suite.made);
+    io_of_test = entry->suite.io;
+    return error;
 }
 
 static void run(void **state)

@@ -95,6 +95,9 @@ void suite_expect(bool holds, const char *what, const char *file, int line);
         pinion_recancel(io);                                                                       \
     } while (0)
 
+/* Lets others run: other fibers of this thread, and other threads. */
+void suite_yield(void);
+
 /* Waits until *value is at least n, giving up the CPU meanwhile. Stops the program if that does not
  * come: then a test hangs. */
 void suite_until(const _Atomic int *value, int n);
@@ -166,8 +169,9 @@ void within_start(struct suite *suite, struct within *within, void (*body)(struc
                   void *extra, bool is_canceled);
 void within_end(struct within *within);
 
-/* Several threads that run at once, with one function: in turn a parallel task, a plain thread and
- * a concurrent task. Those of odd index are given the second io, if there is one. */
+/* Several that run at once, with one function: in turn a parallel task, a plain thread and a
+ * concurrent task, or a thread where there are no such tasks. Those of odd index are given the
+ * second io, if there is one. */
 #define CREW_MAX 80
 struct crew_member {
     struct pinion_io *io;
@@ -188,8 +192,7 @@ struct crew {
 /* So many members as a test would like, or fewer where each takes a CPU as it waits. */
 unsigned crew_size(const struct suite *suite, unsigned count);
 
-/* Adds count members, which run at once. A crew starts all zero. Skips the test where there is no
- * parallel. */
+/* Adds count members, which run at once. A crew starts all zero. */
 void crew_start(struct suite *suite, struct crew *crew, unsigned count,
                 void (*run)(struct pinion_io *io, void *context, unsigned index), void *context);
 void crew_end(struct crew *crew);

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -132,7 +131,7 @@ static void *open_later(void *argument)
 {
     struct opener *opener = argument;
     for (int i = 0; i < 50; i++)
-        (void)sched_yield();
+        suite_yield();
     gate_open(opener->gate);
     return NULL;
 }

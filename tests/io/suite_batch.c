@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/un.h>
@@ -397,7 +396,7 @@ static void take_in_task(struct within *within)
     EXPECT(errno == 77);
     EXPECT(taken == (call->error ? NULL : &call->one->operation));
     while (call->is_requested && !pinion_cancel_requested(within->io))
-        (void)sched_yield();
+        suite_yield();
     call->check = pinion_check_cancel(within->io);
 }
 

@@ -5,7 +5,6 @@
 #include "suite.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -184,7 +183,7 @@ PINION_TASK(int, until_requested, (struct pinion_io *, io), (_Atomic int *, insi
 {
     atomic_fetch_add(inside, 1);
     while (!pinion_cancel_requested(io))
-        (void)sched_yield();
+        suite_yield();
     return pinion_check_cancel(io);
 }
 
@@ -244,7 +243,7 @@ static void two_requests_are_delivered_once(struct suite *suite)
 PINION_TASK(int, read_when_requested, (struct pinion_io *, io), (const int *, value))
 {
     while (!pinion_cancel_requested(io))
-        (void)sched_yield();
+        suite_yield();
     return *value;
 }
 
@@ -351,7 +350,7 @@ PINION_TASK(int, ignore_request, (struct pinion_io *, io), (_Atomic int *, insid
 {
     atomic_fetch_add(inside, 1);
     while (!pinion_cancel_requested(io))
-        (void)sched_yield();
+        suite_yield();
     return 5;
 }
 
@@ -376,7 +375,7 @@ PINION_TASK(int, pass_back, (struct pinion_io *, io), (_Atomic int *, inside))
 {
     atomic_fetch_add(inside, 1);
     while (pinion_check_cancel(io) == 0)
-        (void)sched_yield();
+        suite_yield();
     pinion_recancel(io);
     return 5;
 }

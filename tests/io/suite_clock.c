@@ -5,7 +5,6 @@
 #include "suite.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -98,7 +97,7 @@ static void expect_canceled(struct suite *suite, bool before, int64_t duration, 
     gate_open(&sleeper.gate);
     suite_until(&sleeper.reached, 1);
     for (int i = 0; !before && i < 20; i++) /* so that it sleeps, mostly */
-        (void)sched_yield();
+        suite_yield();
     sleep_long_cancel(suite->io, &future);
     assert_int_equal(sleeper.result, -ECANCELED);
     assert_int_equal(sleeper.check, 0);
@@ -176,7 +175,7 @@ static void a_request_may_race_the_end_of_a_sleep(struct suite *suite)
         struct sleep_briefly_future future;
         assert_int_equal(sleep_briefly_parallel(suite->io, &future, suite->io, deadline), 0);
         while (clock_ns(CLOCK_MONOTONIC) < deadline)
-            (void)sched_yield();
+            suite_yield();
         const int error = sleep_briefly_cancel(suite->io, &future);
         assert_true(error == 0 || error == -ECANCELED);
     }

@@ -5,7 +5,6 @@
 #include "suite.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 
 #define WAITERS 16
@@ -181,7 +180,7 @@ static void a_wait_that_is_over_still_waits_for_the_mutex(struct suite *suite)
         if (i % 2)
             pinion_request_cancel(suite->io, &within.future);
         while (suite_now() < room.deadline)
-            (void)sched_yield();
+            suite_yield();
         suite_linger(i);
         assert_int_equal(atomic_load(&within.reached), before);
         unlock(suite->io, &room);

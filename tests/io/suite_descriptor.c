@@ -5,7 +5,6 @@
 #include "suite_descriptor.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -143,7 +142,7 @@ static void call_it(struct within *within)
     call->result = call->waiting->call(within->io, call->on, call->deadline);
     EXPECT(errno == 77);
     while (call->is_requested && !pinion_cancel_requested(within->io))
-        (void)sched_yield();
+        suite_yield();
     call->check = pinion_check_cancel(within->io);
     call->after = pinion_check_cancel(within->io);
 }
@@ -254,7 +253,7 @@ static void interrupt_it(struct suite *suite, const struct waiting *waiting, voi
     until_asleep(&call);
     for (int i = 0; i < 5; i++) { /* it is the signal that cancels use */
         assert_int_equal(tgkill(getpid(), atomic_load(&call.tid), SIGURG), 0);
-        (void)sched_yield();
+        suite_yield();
     }
     waiting->let(on);
     within_end(&within);
@@ -288,7 +287,7 @@ static void handle_it(struct suite *suite, const struct waiting *waiting, void *
     suite_until_holds(atomic_load(&outside.tid) && sleeps(atomic_load(&outside.tid)));
     for (int i = 0; i < 5; i++) {
         assert_int_equal(pthread_kill(thread, SIGUSR1), 0);
-        (void)sched_yield();
+        suite_yield();
     }
     waiting->let(on);
     assert_int_equal(pthread_join(thread, NULL), 0);

@@ -5,7 +5,6 @@
 #include "suite.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -150,7 +149,7 @@ static void who_waited_may_free_the_event_at_once(struct suite *suite)
         assert_int_equal(pinion_queue_put(suite->io, &letters, &letter, 1, 1), 1);
         if (i % 3 == 0)
             while (!pinion_event_is_set(&letter->arrived))
-                (void)sched_yield();
+                suite_yield();
         else if (i % 3 == 1)
             while (pinion_event_wait_until(suite->io, &letter->arrived, suite_now() + 5000))
                 continue;

@@ -7,7 +7,6 @@
 #include "suite.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 
 #define WAITERS 64
@@ -58,13 +57,13 @@ static void hold_contest(struct suite *suite, struct contest *contest)
     assert_int_equal(atomic_load(&contest->served), 0);
     crew_start(suite, &hammers, HAMMERS, hammer, contest);
     while (atomic_load(&contest->turns) < HAMMERS)
-        (void)sched_yield();
+        suite_yield();
     contest->open(suite->io, contest);
     const int64_t end = suite_now() + INT64_C(120000000000);
     while (atomic_load(&contest->served) < WAITERS && suite_now() < end) {
         if (atomic_load(&contest->turns) >= TURNS_MAX)
             fail_msg("%d of %d had no turn", WAITERS - atomic_load(&contest->served), WAITERS);
-        (void)sched_yield();
+        suite_yield();
     }
     pinion_queue_close(suite->io, &contest->queue);
     crew_end(&waiters);
@@ -217,6 +216,39 @@ static void who_gets_is_not_starved(struct suite *suite)
     at_queue(suite, 4, false);
 }
 
+/* ---- who never has to wait ---- */
+
+#define HOGS 10
+
+struct hogs {
+    _Atomic int begun;
+    bool is_alone[HOGS]; /* it has seen no more than some of the others */
+};
+
+static void lock_until_all_have_begun(struct pinion_io *io, void *context, unsigned index)
+{
+    struct hogs *hogs = context;
+    struct pinion_mutex own = {0};
+    long turns = 0;
+    atomic_fetch_add(&hogs->begun, 1);
+    for (; atomic_load(&hogs->begun) < HOGS && turns < TURNS_MAX; turns++) {
+        EXPECT(pinion_mutex_lock(io, &own) == 0);
+        pinion_mutex_unlock(io, &own);
+    }
+    hogs->is_alone[index] = turns == TURNS_MAX;
+}
+
+/* More of them than there are workers: each has a turn though none sleeps. */
+static void who_never_has_to_wait_leaves_turns_to_others(struct suite *suite)
+{
+    struct hogs hogs = {0};
+    struct crew crew = {0};
+    crew_start(suite, &crew, HOGS, lock_until_all_have_begun, &hogs);
+    crew_end(&crew);
+    for (int i = 0; i < HOGS; i++)
+        assert_false(hogs.is_alone[i]);
+}
+
 const struct suite_test suite_tests[] = {
     SUITE_TEST(who_waits_for_a_mutex_is_not_starved),
     SUITE_TEST(who_waits_for_a_permit_is_not_starved),
@@ -225,5 +257,6 @@ const struct suite_test suite_tests[] = {
     SUITE_TEST(writers_are_not_starved_by_writers),
     SUITE_TEST(who_puts_is_not_starved),
     SUITE_TEST(who_gets_is_not_starved),
+    SUITE_TEST(who_never_has_to_wait_leaves_turns_to_others),
     {NULL, NULL},
 };

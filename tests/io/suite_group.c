@@ -5,7 +5,6 @@
 #include "suite.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -385,7 +384,7 @@ PINION_TASK(void, need, (struct needy *, needy))
 {
     suite_until(&needy->waits, 1);
     for (int i = 0; i < 50; i++) /* so that the owner sleeps, mostly */
-        (void)sched_yield();
+        suite_yield();
     note_where_group(needy->suite->io, &needy->group, &needy->where);
     suite_until(&needy->where.runs, 1);
 }

@@ -5,7 +5,6 @@
 #include "suite.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,28 +79,30 @@ PINION_TASK(void, stand, (struct viewed *, within))
 
 enum when { NEVER, BEFORE, LATER };
 
-/* Runs body in a task on a thread of its own, which is asked to cancel never, before it begins, or
+/* Runs body in a task that runs elsewhere, which is asked to cancel never, before it begins, or
  * once reached is 1. */
 static void in_a_task(struct suite *suite, void (*body)(struct viewed *within), enum when when)
 {
     struct viewed within = {.suite = suite, .io = suite->io, .body = body,
                             .seen = {.io = suite->io}};
-    struct stand_future future;
+    struct stand_args args = {&within};
+    const struct pinion_call call = stand_call(&args);
+    struct pinion_future future;
     if (!suite->of->has_parallel || !suite->of->has_concurrent)
         skip();
     gate_init(&within.gate);
-    assert_int_equal(stand_parallel(suite->io, &future, &within), 0);
+    suite_start(suite, &call, &future);
     suite_until(&within.gate.inside, 1);
     if (when == BEFORE)
-        pinion_request_cancel(suite->io, &future.future);
+        pinion_request_cancel(suite->io, &future);
     gate_open(&within.gate);
     if (when == LATER) {
         suite_until(&within.reached, 1);
         for (int i = 0; i < 20; i++) /* so that it is in its wait, mostly */
-            (void)sched_yield();
-        pinion_request_cancel(suite->io, &future.future);
+            suite_yield();
+        pinion_request_cancel(suite->io, &future);
     }
-    stand_await(suite->io, &future);
+    pinion_await(suite->io, &future, NULL);
     gate_fini(&within.gate);
 }
 

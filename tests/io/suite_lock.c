@@ -6,7 +6,6 @@
 #include "suite.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 
 /* ---- one at a time ---- */
@@ -110,7 +109,7 @@ static void take_mutex(struct pinion_io *io, struct pinion_mutex *mutex, uint32_
             continue;
     } else {
         while (!pinion_mutex_try_lock(mutex))
-            (void)sched_yield();
+            suite_yield();
     }
 }
 
@@ -123,7 +122,7 @@ static void add_under_mutex(struct pinion_io *io, void *context, unsigned index)
         EXPECT(shared->value == shared->copy);
         shared->value++;
         if (suite_random(&seed) % 16 == 0)
-            (void)sched_yield();
+            suite_yield();
         shared->copy++;
         pinion_mutex_unlock(io, &shared->mutex);
     }
@@ -155,7 +154,7 @@ static void write_it(struct pinion_io *io, struct shared *shared, uint32_t how)
     EXPECT(atomic_fetch_add(&shared->writers, 1) == 0 && atomic_load(&shared->readers) == 0);
     shared->value++;
     if (how % 64 < 4)
-        (void)sched_yield();
+        suite_yield();
     shared->copy++;
     atomic_fetch_sub(&shared->writers, 1);
     pinion_rwlock_write_unlock(io, &shared->lock);
@@ -177,7 +176,7 @@ static void read_it(struct pinion_io *io, struct shared *shared, uint32_t how)
     EXPECT(atomic_load(&shared->writers) == 0);
     EXPECT(shared->value == shared->copy);
     if (how % 64 < 4)
-        (void)sched_yield();
+        suite_yield();
     atomic_fetch_sub(&shared->readers, 1);
     pinion_rwlock_read_unlock(io, &shared->lock);
 }
@@ -319,7 +318,7 @@ static void until_a_writer_waits(struct suite *suite, struct pinion_rwlock *lock
     while (pinion_rwlock_try_read_lock(lock)) {
         pinion_rwlock_read_unlock(suite->io, lock);
         assert_true(suite_now() < end);
-        (void)sched_yield();
+        suite_yield();
     }
 }
 

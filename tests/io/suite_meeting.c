@@ -6,7 +6,6 @@
 #include "suite.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -128,7 +127,7 @@ static void a_poll_meets_who_is_there(struct suite *suite)
                 moved = i % 2 ? pinion_queue_get_until(suite->io, &meeting.queue, &item, 1, 1, 0)
                               : pinion_queue_put_until(suite->io, &meeting.queue, "a", 1, 1, 0);
             assert_true(moved == 1 || moved == (i < 2 ? 0 : -ETIMEDOUT));
-            (void)sched_yield();
+            suite_yield();
         }
         end(&meeting, 1);
         assert_int_equal(i % 2 ? item : meeting.items[0], 'a');

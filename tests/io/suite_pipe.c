@@ -6,7 +6,6 @@
 #include "suite_descriptor.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -174,7 +173,7 @@ static void readers_whose_bytes_others_took_end_at_their_deadline(struct suite *
     crew_start(suite, &crew, (unsigned)count, read_by_deadline, &race);
     for (; suite_now() < race.deadline; put++) {
         assert_int_equal(write(race.ends[1], "x", 1), 1);
-        (void)sched_yield();
+        suite_yield();
     }
     crew_end(&crew);
     assert_int_equal(atomic_load(&race.late), count);

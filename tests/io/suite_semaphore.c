@@ -5,7 +5,6 @@
 #include "suite.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 
 static struct pinion_semaphore three = PINION_SEMAPHORE_INIT(3);
@@ -50,7 +49,7 @@ static void take_seat(struct pinion_io *io, struct pinion_semaphore *seats, uint
             continue;
     } else {
         while (!pinion_semaphore_try_wait(seats))
-            (void)sched_yield();
+            suite_yield();
     }
 }
 
@@ -63,7 +62,7 @@ static void sit_down(struct pinion_io *io, void *context, unsigned index)
         const int inside = atomic_fetch_add(&bench->inside, 1) + 1;
         EXPECT(inside <= 3);
         if (suite_random(&seed) % 16 == 0)
-            (void)sched_yield();
+            suite_yield();
         atomic_fetch_sub(&bench->inside, 1);
         pinion_semaphore_post(io, &bench->seats);
     }

@@ -5,7 +5,6 @@
 #include "suite.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -120,7 +119,7 @@ static void the_handler_of_another_signal_ends_no_wait(struct suite *suite)
     suite_until(&is_waiting, 1);
     for (int i = 0; i < 20; i++) {
         assert_int_equal(pthread_kill(thread, SIGUSR2), 0);
-        (void)sched_yield();
+        suite_yield();
     }
     assert_int_equal(pthread_kill(thread, SIGUSR1), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
@@ -144,7 +143,7 @@ PINION_TASK(void, wait_in_task, (struct waits *, waits))
     atomic_store(&waits->reached, 1);
     waits->result = pinion_signal_wait(waits->io, &set, PINION_FOREVER);
     while (waits->is_requested && !pinion_cancel_requested(waits->io))
-        (void)sched_yield();
+        suite_yield();
     waits->check = pinion_check_cancel(waits->io);
 }
 
@@ -164,7 +163,7 @@ static void let_wait(struct waits *waits, int turns)
     gate_open(&waits->gate);
     suite_until(&waits->reached, 1);
     while (turns-- > 0)
-        (void)sched_yield();
+        suite_yield();
 }
 
 static void end(struct waits *waits, int result)
