@@ -7,6 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <pinion/loop.h>
+
 #include "backend_parts.h"
 #include "detail.h"
 #include "futex.h"
@@ -25,9 +27,9 @@ static const char *const feature_names[PN_FEATURES] = {
     [PN_FEATURE_NANOSECONDS] = "nanoseconds",
 };
 
-const char *pn_backend_feature_name(enum pn_backend_feature feature)
+const char *pinion_backend_feature_name(unsigned i)
 {
-    return feature_names[feature];
+    return i < PN_FEATURES ? feature_names[i] : NULL;
 }
 
 static size_t append(char *words, size_t size, size_t length, const char *first, const char *rest)
@@ -49,7 +51,7 @@ static size_t append_features(char *words, size_t size, size_t length, const cha
     return length;
 }
 
-static const char *reason(int error)
+const char *pn_backend_reason(int error)
 {
     switch (error) {
     case -EPERM:
@@ -78,7 +80,7 @@ void pn_backend_report_describe(const struct pn_backend_report *report, char *wo
     length = append_features(words, size, length, ": ", report->taken);
     length = append_features(words, size, length, "; refused: ", report->refused);
     if (report->ring_error)
-        (void)append(words, size, length, "; no io_uring: ", reason(report->ring_error));
+        (void)append(words, size, length, "; no io_uring: ", pn_backend_reason(report->ring_error));
 }
 
 const struct pn_backend_report *pn_backend_report(const struct pn_backend *backend)
@@ -124,7 +126,7 @@ int pn_backend_create(const struct pn_backend_options *options, struct pn_backen
         if (!ring_error)
             return 0;
         if (options->kind == PN_BACKEND_RING)
-            return pn_error(-ring_error, "no io_uring: %s", reason(ring_error));
+            return pn_error(-ring_error, "no io_uring: %s", pn_backend_reason(ring_error));
     }
     const int error = pn_epoll_create(backend);
     if (!error)

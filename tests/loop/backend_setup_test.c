@@ -11,6 +11,7 @@
 
 #include "backend_support.h"
 #include <pinion/error.h>
+#include <pinion/loop.h>
 
 static int make(enum pn_backend_kind kind, unsigned entries, struct pn_backend **backend)
 {
@@ -63,7 +64,7 @@ static void what_was_taken_is_told(void **state)
     if (has_rings()) {
         assert_memory_equal(words, "io_uring, 256 entries: ", 23);
         for (unsigned i = 0; i < PN_FEATURES; i++)
-            assert_int_equal(!!strstr(words, pn_backend_feature_name(i)),
+            assert_int_equal(!!strstr(words, pinion_backend_feature_name(i)),
                              !!((report.taken | report.refused) & 1u << i));
     }
     char few[9];
