@@ -74,8 +74,8 @@ static void collect(struct findings *findings)
     findings->variables_count = count;
 }
 
-/* The library is the judge: a loop, which reads all of them, is made with one variable set at a time. Those that are invalid
- * stay unset, so that the rest can be told. */
+/* The library is the judge: a loop, which reads all of them, is made with one variable set at a
+ * time. Those that are invalid stay unset, so that the rest can be told. */
 static void judge(struct findings *findings)
 {
     for (size_t i = 0; i < KNOWN_COUNT; i++)
