@@ -107,8 +107,7 @@ def test_the_checksum_is_the_same_however_it_is_read():
     for arguments in [["--cpus", cpu], ["--workers", "0"], ["--workers", "1"], ["--workers", "7"],
                       ["--cpu-count", "300"], ["--eager"], ["--place", "none"],
                       ["--place", "scatter", "--eager", "--workers", "3"], ["--loop"],
-                      ["--loop", "--backend", "epoll", "--cpus", cpu],
-                      ["--loop", "--workers", "3"]]:
+                      ["--loop", "--backend", "epoll", "--cpus", cpu]]:
         document = demo(*arguments)
         check(document)
         sums.add(document["by_tasks"]["checksum"])
@@ -144,10 +143,19 @@ def test_an_empty_folder():
 
 
 def test_few_descriptors_are_enough():
-    for arguments in [], ["--loop"]:
-        document = demo(*arguments, before=["prlimit", "--nofile=48"])
-        check(document)
-        assert document["by_tasks"]["error_count"] == 0, document
+    document = demo(before=["prlimit", "--nofile=48"])
+    check(document)
+    assert document["by_tasks"]["error_count"] == 0, document
+
+
+def test_a_loop_with_more_fibers_than_descriptors():
+    root = scratch()
+    for i in range(300):
+        (root / str(i)).mkdir()
+        (root / str(i) / "f").write_text("text", encoding="ascii")
+    document = demo("--loop", path=root, before=["prlimit", "--nofile=48"])
+    check(document, (300, 301, 1200))
+    assert document["by_tasks"]["error_count"] == 0, document
 
 
 def without_privileges():
