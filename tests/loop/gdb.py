@@ -14,7 +14,8 @@ SCRIPT, PROGRAM = sys.argv[1:]
 TIMEOUT = 60 * int(os.environ.get('PATIENCE', '1'))
 
 # The task's function, the call that it waits in, what has called that.
-PARKED = [("sleeper", "pinion_sleep", "sleep_in_a_bed"), ("reader", "pinion_read", "read_at_a_pipe"),
+PARKED = [("sleeper", "pinion_sleep", "sleep_in_a_bed"),
+          ("reader", "pinion_read", "read_at_a_pipe"),
           ("waiter", "pinion_event_wait", "wait_for_an_event")]
 
 
@@ -73,7 +74,7 @@ def main():
         core = folder + "/core"
         live = gdb("break all_are_parked", "run", "echo <list>\\n", "pinion fibers",
                    "echo <all>\\n", "pinion bt all", "echo <selected>\\n", "pinion fiber 2", "bt",
-                   "up 1", "echo <again>\\n", "pinion fiber", "bt 1", "echo <saved>\\n",
+                   "echo <again>\\n", "pinion fiber", "bt 1", "echo <saved>\\n",
                    "pinion gcore " + core, "continue")
         if "Breakpoint 1, " not in live:
             skip("gdb can't run a program here: " + live[-400:])

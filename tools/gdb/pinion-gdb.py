@@ -5,8 +5,8 @@
     (gdb) pinion fibers          every fiber: its worker, its state, its task's function
     (gdb) pinion fibers -bt      and where each stands
     (gdb) pinion bt 3            where one stands; or 'all', or its address
-    (gdb) pinion fiber 3         frames of it, from 1 up, in place of the selected thread's: for
-                                 'up', 'info locals'; without a number: no more
+    (gdb) pinion fiber 3         its frames in place of the selected thread's, for 'up' and 'info
+                                 locals'; without a number: no more
     (gdb) pinion gcore FILE      a core file with the stacks of fibers in it
 
 pinion must have its debug information. A fiber is found in the slabs that stacks are cut from, by
@@ -120,6 +120,14 @@ def registers_of(fiber):
     raise gdb.GdbError("on %s the script doesn't know how fibers are switched" % architecture)
 
 
+def caller_of_all():
+    """The frame that called the innermost function, whatever is inlined there."""
+    frame = gdb.newest_frame()
+    while frame.type() == gdb.INLINE_FRAME:
+        frame = frame.older()
+    return frame.older()
+
+
 def older(frame):
     count = 0
     while frame and frame.is_valid() and count < FRAMES_MAX:
@@ -186,7 +194,7 @@ class Fiber:
                 thread.switch()
                 return act(gdb.newest_frame())
             UNWINDER.set(registers_of(self.fiber))
-            return act(gdb.newest_frame().older())
+            return act(caller_of_all())
         finally:
             UNWINDER.set(None)
             before.switch()
@@ -208,8 +216,8 @@ class Fiber:
                 at = int(task) + int(task["context_offset"])
                 mission = gdb.Value(u64(at)).cast(pointer_to("mission"))
                 name = symbol_at(int(mission["call"]["start"]))
-            plain = name[:-len("_start")] if name.endswith("_start") else None
-            return plain if plain and is_function(plain) else name  # PINION_TASK's
+            plain = name[:-len("_start")]
+            return plain if name == plain + "_start" and is_typed_task(plain) else name
         except (gdb.error, TypeError):
             return "?"
 
@@ -221,7 +229,7 @@ class Fiber:
         for queue in (self.engine["first"], slot["inbox"].cast(self.fiber.type)):
             if any(int(one) == self.address for one in follow(queue, "next")):
                 return "ready"
-        return "waiting in %s" % (self.on_its_frames(public_name) or "?")
+        return "waiting in %s" % (self.on_its_frames(waits_in) or "?")
 
     def worker(self):
         index = int(self.engine["slot"]["worker"]["index"])
@@ -243,19 +251,27 @@ def symbol_at(address):
     return "?" if words[:2] == ["No", "symbol"] else words[0]
 
 
-def is_function(name):
-    return bool(gdb.lookup_static_symbol(name, gdb.SYMBOL_VAR_DOMAIN) or
-                gdb.lookup_global_symbol(name, gdb.SYMBOL_VAR_DOMAIN))
+def is_typed_task(name):
+    """Whether PINION_TASK made it, and with it a function that takes its arguments apart."""
+    try:
+        return bool(gdb.lookup_type("struct %s_args" % name))
+    except gdb.error:
+        return False
 
 
-def public_name(frame):
-    """The call of pinion's that it waits in."""
-    called = None
+def waits_in(frame):
+    """The call of pinion's that it waits in; one of those below it where that left no frame."""
+    called = below = None
+    library = gdb.solib_name(frame.pc())
     for one in older(frame):
-        if (one.name() or "").startswith("pinion_"):
-            called = one.name()
+        name = one.name() or ""
+        if name.startswith("pinion_"):
+            called = name
         elif called:
-            break
+            return called
+        elif gdb.solib_name(one.pc()) != library:
+            return below
+        below = name
     return called
 
 
@@ -381,8 +397,8 @@ class Backtrace(gdb.Command):
 class Select(gdb.Command):
     """Puts a sleeping fiber's frames where the selected thread's are: pinion fiber [NUMBER|ADDRESS]
 
-    From frame 1 up; frame 0 means nothing meanwhile. Without a number, and when the program goes
-    on, all is as it was."""
+    From the selected one up: the innermost function stays the thread's, and means nothing
+    meanwhile. Without a number, and when the program goes on, all is as it was."""
 
     def __init__(self):
         super().__init__("pinion fiber", gdb.COMMAND_STACK, gdb.COMPLETE_NONE)
@@ -395,7 +411,8 @@ class Select(gdb.Command):
         if fiber.is_running:
             raise gdb.GdbError("it is %s: see there" % fiber.state())
         UNWINDER.set(registers_of(fiber.fiber))
-        gdb.execute("frame 1")
+        caller_of_all().select()
+        gdb.execute("frame")
 
 
 class Core(gdb.Command):
