@@ -2,6 +2,7 @@
 #include "backend.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -51,12 +52,37 @@ static size_t append_features(char *words, size_t size, size_t length, const cha
     return length;
 }
 
+/* 0: for nobody; 1: for most; 2: for all. -1: it can't be known, or there is no such setting. */
+static int disabled_by_sysctl(void)
+{
+    const int saved = errno;
+    char digit = '\0';
+    const int file = open("/proc/sys/kernel/io_uring_disabled", O_RDONLY | O_CLOEXEC);
+    const ssize_t got = file < 0 ? -1 : read(file, &digit, 1);
+    if (file >= 0)
+        (void)close(file);
+    errno = saved;
+    return got == 1 && digit >= '0' && digit <= '2' ? digit - '0' : -1;
+}
+
+static const char *who_denies(void)
+{
+    switch (disabled_by_sysctl()) {
+    case 0:
+        return "EPERM, by a seccomp filter";
+    case 2:
+        return "EPERM, by sysctl kernel.io_uring_disabled, which is 2";
+    default:
+        return "EPERM, by sysctl kernel.io_uring_disabled or a seccomp filter";
+    }
+}
+
 const char *pn_backend_reason(int error)
 {
     switch (error) {
     case -EPERM:
     case -EACCES:
-        return "EPERM, by sysctl kernel.io_uring_disabled or a seccomp filter";
+        return who_denies();
     case -ENOSYS:
         return PN_URING ? "ENOSYS, by the kernel or a seccomp filter" : "built without it";
     case -ENOMEM:

@@ -79,7 +79,7 @@ struct pn_backend_report {
     unsigned entries, completions; /* of a ring: what can be submitted, and ended, at once */
     unsigned taken, refused;       /* 1u << feature */
 };
-/* "EPERM, by sysctl kernel.io_uring_disabled or a seccomp filter", say, of a ring_error. Static. */
+/* "EPERM, by a seccomp filter", say, of a ring_error. Static. */
 const char *pn_backend_reason(int error);
 /* "io_uring, 256 entries: single_issuer, …; refused: …" or "epoll: nanoseconds; no io_uring:
  * EPERM, by sysctl …". */
