@@ -154,7 +154,7 @@ static void print_workers(const struct demo *demo)
             continue;
         }
         add_row(&others, row);
-        count++;
+        count += row->alive || row->tasks;
     }
     if (count)
         print_worker(&others);
