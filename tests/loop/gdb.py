@@ -29,6 +29,24 @@ def gdb(*commands, program=(PROGRAM,)):
     return done.stdout + done.stderr
 
 
+# What the script has from headers, and where that stands there.
+NUMBERS = [("ALIVE = %s ", "fiber.h", r"ALIVE UINT64_C\((\w+)\)"),
+           ("CLASS_MIN = %s * 1024", "stack.h", r"CLASS_MIN \(\(size_t\)(\d+) \* 1024\)"),
+           ("ALIGNMENT_MASK = %s ", "fiber.h", r"~\(uintptr_t\)(\d+)\)"),
+           ('"bytes": %s,', "switch.h", r"PN_SWITCH_BYTES +(\d+)"),
+           ('"pc": %s,', "switch.h", r"PN_SWITCH_RETURN +(\d+)")]
+
+
+def check_numbers():
+    with open(SCRIPT, encoding="utf-8") as file:
+        script = file.read()
+    for mine, name, pattern in NUMBERS:
+        path = os.path.join(os.path.dirname(SCRIPT), "../../src/loop", name)
+        with open(path, encoding="utf-8") as file:
+            found = re.findall(pattern, file.read())
+        assert len(found) == 1 and mine % found[0] in script, (mine, found)
+
+
 def skip(why):
     print("skipped: " + why)
     sys.exit(77)
@@ -66,6 +84,7 @@ def check_backtraces(text):
 
 
 def main():
+    check_numbers()
     if not shutil.which("gdb"):
         skip("there is no gdb")
     if "pinion fibers" not in gdb("help pinion", program=()):

@@ -22,7 +22,7 @@ import gdb.unwinder
 
 ALIVE = 0x6e6f696e69506276  # PN_FIBER_ALIVE (fiber.h)
 CLASS_MIN = 16 * 1024  # PN_STACK_CLASS_MIN (stack.h)
-ALIGNMENT = 64  # of what lies at the top of a stack (pn_stack_top)
+ALIGNMENT_MASK = 63  # of what lies at the top of a stack (pn_stack_top)
 FRAMES_MAX = 200
 PAGE = 4096
 
@@ -298,7 +298,7 @@ def candidates(loop):
     """Where a fiber may lie."""
     size = pointer_to("pn_fiber").target().sizeof
     for low, length in stacks_of(loop):
-        yield (low + length - size) & ~(ALIGNMENT - 1)
+        yield (low + length - size) & ~ALIGNMENT_MASK
     for slot in slots_of(loop):
         engine = gdb.Value(int(slot["engine"])).cast(pointer_to("pn_engine"))
         if not engine:
