@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: MIT
 """The examples that work together, or on files.
 
-usage: examples.py ECHO_SERVER ECHO_CLIENT GREP
+usage: examples.py ECHO_SERVER ECHO_CLIENT GREP PROXY
 """
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
-SERVER, CLIENT, GREP = sys.argv[1:]
+SERVER, CLIENT, GREP, PROXY = sys.argv[1:]
 TIMEOUT = 60
 
 
 class Server:
-    def __init__(self, where):
-        self.process = subprocess.Popen([SERVER, where], stdout=subprocess.PIPE, text=True)
+    def __init__(self, *command, backend="auto"):
+        env = {**os.environ, "PINION_BACKEND": backend}
+        self.process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
         self.port = self.process.stdout.readline().split()[-1]
 
     def stop(self):
@@ -31,21 +32,23 @@ def talk(where, data):
     assert done.stdout == data, (len(done.stdout), len(data))
 
 
+def talk_at_once(where, size):
+    with ThreadPoolExecutor() as many:
+        for done in [many.submit(talk, where, os.urandom(size)) for _ in range(8)]:
+            done.result()
+
+
 def an_echo_comes_back():
-    server = Server("127.0.0.1:0")
+    server = Server(SERVER, "127.0.0.1:0")
     where = "127.0.0.1:" + server.port
     talk(where, b"")
     talk(where, b"hello\n")
-    many = [threading.Thread(target=talk, args=(where, os.urandom(1000000))) for _ in range(8)]
-    for one in many:
-        one.start()
-    for one in many:
-        one.join()
+    talk_at_once(where, 1000000)
     server.stop()
 
 
 def a_server_stops_with_clients_at_it():
-    server = Server("127.0.0.1:0")
+    server = Server(SERVER, "127.0.0.1:0")
     with subprocess.Popen([CLIENT, "127.0.0.1:" + server.port], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE) as client:
         client.stdin.write(b"a")
@@ -58,8 +61,24 @@ def a_server_stops_with_clients_at_it():
 def a_unix_socket_does_too():
     with tempfile.TemporaryDirectory() as directory:
         where = "unix:" + directory + "/echo"
-        server = Server(where)
+        server = Server(SERVER, where)
         talk(where, b"hello\n")
+        server.stop()
+
+
+def a_proxy_passes_on(backend):
+    with tempfile.TemporaryDirectory() as directory:
+        where = "unix:" + directory + "/proxy"
+        server = Server(SERVER, "127.0.0.1:0")
+        proxy = Server(PROXY, where, "127.0.0.1:" + server.port, backend=backend)
+        talk_at_once(where, 300000)
+        with subprocess.Popen([CLIENT, where], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as client:
+            client.stdin.write(b"a")
+            client.stdin.flush()
+            assert client.stdout.read(1) == b"a"
+            proxy.stop()  # with a client at it
+            assert client.wait(TIMEOUT) == 0
         server.stop()
 
 
@@ -67,6 +86,9 @@ def nobody_is_told():
     done = subprocess.run([CLIENT, "unix:/nowhere"], capture_output=True, timeout=TIMEOUT,
                           check=False)
     assert done.returncode == 1 and b"No such file" in done.stderr, done
+    done = subprocess.run([PROXY, "nonsense", "unix:/nowhere"], capture_output=True,
+                          timeout=TIMEOUT, check=False)
+    assert done.returncode == 1 and b"Invalid argument" in done.stderr, done
     done = subprocess.run([SERVER, "nonsense"], capture_output=True, timeout=TIMEOUT, check=False)
     assert done.returncode == 1 and b"Invalid argument" in done.stderr, done
 
@@ -99,5 +121,7 @@ def lines_are_found():
 an_echo_comes_back()
 a_server_stops_with_clients_at_it()
 a_unix_socket_does_too()
+a_proxy_passes_on("io_uring")
+a_proxy_passes_on("epoll")
 nobody_is_told()
 lines_are_found()

@@ -11,9 +11,9 @@
 
 #include <pinion/error.h>
 
-#include "machine.h"
 #include "options.h"
 #include "output.h"
+#include "runner.h"
 #include "watch.h"
 
 /* The first that is here: every machine has one of them. */
@@ -26,41 +26,6 @@ static const char *default_path(void)
     return "/";
 }
 
-/* A topology of our own only where an option asks for one: else the pool reads machine and
- * environment itself. NULL after a complaint. */
-static struct pinion_pool *make_pool(const struct options *options)
-{
-    struct pinion_pool_options wanted = {.plan = options->plan, .eager = options->eager};
-    struct pinion_topology *topology = NULL;
-    struct pinion_pool *pool = NULL;
-    wanted.cpu_count = options->workers_given ? options->workers + 1 : options->cpu_count;
-    if (options->cpus || options->ignore_quota) {
-        topology = machine_load(options);
-        if (!topology)
-            return NULL;
-        wanted.topology = topology;
-    }
-    if (pinion_pool_create(&wanted, &pool))
-        complain("can't make a pool: %s", pinion_error_detail());
-    pinion_topology_destroy(topology);
-    return pool;
-}
-
-static void keep_stats(struct demo *demo, struct pinion_pool *pool)
-{
-    pinion_pool_stats(pool, &demo->stats);
-    demo->workers_count = pinion_pool_workers(pool, NULL, 0);
-    demo->workers = calloc(demo->workers_count + 1, sizeof *demo->workers);
-    const size_t length = pinion_pool_degraded(pool, NULL, 0) + 1;
-    demo->degraded = calloc(1, length);
-    if (!demo->workers || !demo->degraded)
-        abort();
-    const size_t rows = pinion_pool_workers(pool, demo->workers, demo->workers_count);
-    if (rows < demo->workers_count)
-        demo->workers_count = rows;
-    (void)pinion_pool_degraded(pool, demo->degraded, length);
-}
-
 static enum verdict compare(const struct demo *demo)
 {
     if (demo->by_tasks.checksum == demo->alone.checksum &&
@@ -69,42 +34,69 @@ static enum verdict compare(const struct demo *demo)
     return demo->by_tasks.state == demo->alone.state ? DIFFERENT : CHANGED;
 }
 
-static void read_by_tasks(struct demo *demo, struct walk *walk, struct pinion_pool *pool,
-                          struct watch *watch, bool quiet)
+/* What is read, by whom, and who may stop it. */
+struct reading {
+    struct demo *demo;
+    struct walk walk;
+    struct runner runner;
+    struct watch watch;
+    bool quiet;
+};
+
+static void read_in_tasks(void *context)
 {
-    struct pinion_io *io = pinion_pool_io(pool);
-    struct progress *progress = quiet ? NULL : progress_begin(walk, io, "by tasks");
-    const double began = seconds_now();
-    demo->by_tasks = walk_by_tasks(walk, io, watch_task, watch);
-    demo->seconds_by_tasks = seconds_now() - began;
-    progress_end(progress);
-    keep_stats(demo, pool);
+    struct reading *reading = context;
+    reading->demo->by_tasks =
+        walk_by_tasks(&reading->walk, reading->runner.io, watch_task, &reading->watch);
 }
 
-static void read_alone(struct demo *demo, struct walk *walk, struct pinion_pool *pool, bool quiet)
+static bool read_by_tasks(struct reading *reading)
 {
-    struct progress *progress = quiet ? NULL : progress_begin(walk, pinion_pool_io(pool), "alone");
+    struct demo *demo = reading->demo;
+    struct runner *runner = &reading->runner;
+    struct progress *progress =
+        reading->quiet ? NULL : progress_begin(&reading->walk, runner->io, "by tasks");
     const double began = seconds_now();
-    demo->alone = walk_alone(walk, pinion_pool_io(pool));
+    const int error = runner_call(runner, read_in_tasks, reading);
+    demo->seconds_by_tasks = seconds_now() - began;
+    progress_end(progress);
+    if (error)
+        complain("can't run a loop here: %s", pinion_error_detail());
+    runner_stats(runner, &demo->stats);
+    demo->workers = runner_workers(runner, &demo->workers_count);
+    demo->degraded = runner_degraded(runner);
+    return error == 0;
+}
+
+static void read_alone(struct reading *reading)
+{
+    struct demo *demo = reading->demo;
+    struct pinion_io *io = reading->runner.io;
+    struct progress *progress =
+        reading->quiet ? NULL : progress_begin(&reading->walk, io, "alone");
+    const double began = seconds_now();
+    demo->alone = walk_alone(&reading->walk, io);
     demo->seconds_alone = seconds_now() - began;
     progress_end(progress);
 }
 
-static void read_both(struct demo *demo, struct walk *walk, struct pinion_pool *pool, bool quiet)
+static bool read_both(struct reading *reading)
 {
-    struct watch watch;
-    watch_begin(&watch, walk, pinion_pool_io(pool));
+    struct demo *demo = reading->demo;
+    struct watch *watch = &reading->watch;
+    watch_begin(watch, &reading->walk, reading->runner.io);
     demo->verdict = NOT_COMPARED;
-    read_by_tasks(demo, walk, pool, &watch, quiet);
-    if (!watch_interrupted(&watch)) {
-        if (!quiet)
+    const bool is_read = read_by_tasks(reading);
+    if (is_read && !watch_interrupted(watch)) {
+        if (!reading->quiet)
             complain("read by tasks; reading again in one thread, to compare");
-        read_alone(demo, walk, pool, quiet);
-        if (!watch_interrupted(&watch))
+        read_alone(reading);
+        if (!watch_interrupted(watch))
             demo->verdict = compare(demo);
     }
-    demo->interrupted = watch_interrupted(&watch);
-    watch_end(&watch);
+    demo->interrupted = watch_interrupted(watch);
+    watch_end(watch);
+    return is_read;
 }
 
 static enum exit_status status_of(const struct demo *demo, const struct options *options)
@@ -119,25 +111,30 @@ static enum exit_status status_of(const struct demo *demo, const struct options 
     return options->strict && *demo->degraded ? DEGRADED : DONE;
 }
 
+static enum exit_status report(const struct demo *demo, const struct options *options)
+{
+    if (options->json)
+        demo_print_json(demo);
+    else
+        demo_print_text(demo, options->quiet);
+    return status_of(demo, options);
+}
+
 static enum exit_status run(const struct options *options)
 {
-    struct demo demo = {.path = options->operand ? options->operand : default_path()};
-    struct walk walk;
-    const int error = walk_begin(&walk, demo.path);
+    struct demo demo = {.path = options->operand ? options->operand : default_path(),
+                        .is_loop = options->loop};
+    struct reading reading = {.demo = &demo, .quiet = options->quiet};
+    const int error = walk_begin(&reading.walk, demo.path);
     if (error) {
         complain("can't read %s: %s; name a directory", demo.path, strerror(-error));
         return FAILED;
     }
-    struct pinion_pool *pool = make_pool(options);
-    if (!pool)
+    if (!runner_make(&reading.runner, options))
         return FAILED;
-    read_both(&demo, &walk, pool, options->quiet);
-    pinion_pool_destroy(pool);
-    if (options->json)
-        demo_print_json(&demo);
-    else
-        demo_print_text(&demo, options->quiet);
-    const enum exit_status status = status_of(&demo, options);
+    const bool is_read = read_both(&reading);
+    runner_destroy(&reading.runner);
+    const enum exit_status status = is_read ? report(&demo, options) : FAILED;
     tally_forget(&demo.by_tasks);
     tally_forget(&demo.alone);
     free(demo.workers);
@@ -154,10 +151,11 @@ const struct verb verb_demo = {
                "reads all again: both must come to the same checksum. Links are not followed,\n"
                "special files not opened, other file systems not entered; what can't be read is\n"
                "counted and named. Ctrl-C stops it with a partial summary and status 130.\n"
-               "PINION_* in the environment works as for any pool.",
+               "With --loop each task is a fiber: where it waits for a file, others run.\n"
+               "PINION_* in the environment works as for any pool or loop.",
     .options = OPTION_CPUS | OPTION_IGNORE_QUOTA | OPTION_PLACE | OPTION_WORKERS |
-               OPTION_CPU_COUNT | OPTION_AVOID_SMT | OPTION_SLICE | OPTION_EAGER | OPTION_JSON |
-               OPTION_QUIET | OPTION_STRICT,
+               OPTION_CPU_COUNT | OPTION_AVOID_SMT | OPTION_SLICE | OPTION_EAGER | OPTION_LOOP |
+               OPTION_BACKEND | OPTION_JSON | OPTION_QUIET | OPTION_STRICT,
     .operand_count_max = 1,
     .run = run,
 };

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include <pinion/pool.h>
+#include <pinion/loop.h>
 
 #include "walk.h"
 
@@ -25,7 +25,8 @@ struct demo {
     double seconds_by_tasks, seconds_alone;
     enum verdict verdict;
     bool interrupted;
-    struct pinion_pool_stats stats; /* when the tasks were done */
+    bool is_loop;                   /* not a pool */
+    struct pinion_loop_stats stats; /* when the tasks were done; of a pool what it has too */
     struct pinion_worker_stats *workers;
     size_t workers_count;
     char *degraded; /* lines, "" if nothing */

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "backend.h"
 #include "json.h"
 #include "output.h"
 
@@ -84,16 +85,29 @@ static void print_tree(const struct demo *demo)
     print_errors(tally);
 }
 
-static void print_pool(const struct demo *demo)
+static void print_loop(const struct pinion_loop_stats *stats)
 {
-    const struct pinion_pool_stats *stats = &demo->stats;
-    (void)printf("\npool\n"
+    char bytes[16];
+    (void)printf("  fibers     %" PRIu64 " begun, on %" PRIu64 " stack%s (%s of address space)\n"
+                 "  waits in   ",
+                 stats->started, stats->stacks, plural(stats->stacks),
+                 bytes_text(stats->stack_bytes, bytes));
+    backend_print(stats);
+}
+
+static void print_runner(const struct demo *demo)
+{
+    const struct pinion_loop_stats *stats = &demo->stats;
+    (void)printf("\n%s\n"
                  "  capacity   %u = cpu_count %u - 1 + parallel_count %u\n"
                  "  threads    %u, at most %u at a time, and the caller\n"
                  "  tasks      %" PRIu64 " queued, %" PRIu64 " run in place, %" PRIu64
                  " claimed by who awaited them\n",
-                 stats->capacity, stats->cpu_count, stats->parallel_count, stats->threads,
-                 stats->threads_peak, stats->queued, stats->inlined, stats->claimed);
+                 demo->is_loop ? "loop" : "pool", stats->capacity, stats->cpu_count,
+                 stats->parallel_count, stats->threads, stats->threads_peak, stats->queued,
+                 stats->inlined, stats->claimed);
+    if (demo->is_loop)
+        print_loop(stats);
     if (*demo->degraded) {
         (void)printf("  %sdegraded%s\n", warning(stdout), plain(stdout));
         print_lines(stdout, 13, demo->degraded);
@@ -116,17 +130,49 @@ static void print_worker(const struct pinion_worker_stats *worker)
                  worker->stolen_far, bytes_text(worker->arena_bytes, arena), local);
 }
 
+static void add_row(struct pinion_worker_stats *sum, const struct pinion_worker_stats *row)
+{
+    sum->tasks += row->tasks;
+    sum->inlined += row->inlined;
+    sum->stolen_near += row->stolen_near;
+    sum->stolen_far += row->stolen_far;
+    sum->arena_bytes += row->arena_bytes;
+    sum->local_bytes += row->local_bytes;
+    sum->remote_bytes += row->remote_bytes;
+}
+
+/* A loop has many reserve threads, for calls that its fibers can't make without blocking: one row
+ * for all. */
+static void print_workers(const struct demo *demo)
+{
+    struct pinion_worker_stats others = {.name = "others", .cpu = -1, .node = PINION_NO_NODE};
+    size_t count = 0;
+    for (size_t i = 0; i < demo->workers_count; i++) {
+        const struct pinion_worker_stats *row = &demo->workers[i];
+        if (!demo->is_loop || strncmp(row->name, "pinion/r", 8) != 0) {
+            print_worker(row);
+            continue;
+        }
+        add_row(&others, row);
+        count += row->alive || row->tasks;
+    }
+    if (count)
+        print_worker(&others);
+    (void)printf("  near, far: tasks taken from a queue of the same node, of another\n");
+    if (count)
+        (void)printf("  others: %zu thread%s for calls that would block a worker\n", count,
+                     plural(count));
+}
+
 void demo_print_text(const struct demo *demo, bool quiet)
 {
     print_tree(demo);
     if (quiet)
         return;
-    print_pool(demo);
+    print_runner(demo);
     (void)printf("\n%s  %-10s %5s %5s %8s %8s %7s %7s %8s %6s%s\n", bold(stdout), "worker", "cpu",
                  "node", "tasks", "inlined", "near", "far", "arena", "local", plain(stdout));
-    for (size_t i = 0; i < demo->workers_count; i++)
-        print_worker(&demo->workers[i]);
-    (void)printf("  near, far: tasks taken from a queue of the same node, of another\n");
+    print_workers(demo);
 }
 
 static void write_run(struct json *json, const char *key, const struct tally *tally, double seconds)
@@ -154,10 +200,21 @@ static void write_run(struct json *json, const char *key, const struct tally *ta
     json_object_close(json);
 }
 
-static void write_pool(struct json *json, const struct demo *demo)
+static void write_loop(struct json *json, const struct pinion_loop_stats *stats)
 {
-    const struct pinion_pool_stats *stats = &demo->stats;
-    json_object_open(json, "pool");
+    json_count(json, "fibers", stats->fibers);
+    json_count(json, "started", stats->started);
+    json_count(json, "stacks", stats->stacks);
+    json_count(json, "stack_bytes", stats->stack_bytes);
+    backend_write(json, stats);
+}
+
+/* The other of the two is null. */
+static void write_runner(struct json *json, const struct demo *demo)
+{
+    const struct pinion_loop_stats *stats = &demo->stats;
+    json_text(json, demo->is_loop ? "pool" : "loop", NULL);
+    json_object_open(json, demo->is_loop ? "loop" : "pool");
     json_count(json, "cpu_count", stats->cpu_count);
     json_count(json, "parallel_count", stats->parallel_count);
     json_count(json, "capacity", stats->capacity);
@@ -173,6 +230,8 @@ static void write_pool(struct json *json, const struct demo *demo)
     json_count(json, "woken", stats->woken);
     json_count(json, "searched", stats->searched);
     json_count(json, "remote_frees", stats->remote_frees);
+    if (demo->is_loop)
+        write_loop(json, stats);
     json_lines(json, "degraded", demo->degraded);
     json_object_close(json);
 }
@@ -215,7 +274,7 @@ void demo_print_json(const struct demo *demo)
         json_text(&json, "alone", NULL);
     else
         write_run(&json, "alone", &demo->alone, demo->seconds_alone);
-    write_pool(&json, demo);
+    write_runner(&json, demo);
     write_workers(&json, demo);
     json_object_close(&json);
 }

@@ -9,16 +9,18 @@
 #include <unistd.h>
 
 #include <pinion/error.h>
-#include <pinion/pool.h>
+#include <pinion/loop.h>
 #include <pinion/topology.h>
 #include <pinion/version.h>
 
+#include "backend.h"
 #include "json.h"
 #include "options.h"
 #include "output.h"
 
 /* The variables that this version reads. */
-static const char *const known[] = {"PINION_CPUS", "PINION_PLACE", "PINION_IDLE", "PINION_SLICE"};
+static const char *const known[] = {"PINION_CPUS", "PINION_PLACE", "PINION_IDLE", "PINION_SLICE",
+                                    "PINION_BACKEND"};
 
 #define KNOWN_COUNT (sizeof known / sizeof known[0])
 #define OTHER_MAX   16
@@ -33,7 +35,8 @@ struct findings {
     struct utsname kernel;
     struct variable variables[KNOWN_COUNT + OTHER_MAX];
     size_t variables_count;
-    char *degraded; /* lines */
+    struct pinion_loop_stats loop; /* what its workers would wait in */
+    char *degraded;                /* lines: of a loop, which has all that a pool has */
     unsigned cpu_count, cpus_allowed, nodes;
     char *limits; /* lines */
 };
@@ -71,21 +74,21 @@ static void collect(struct findings *findings)
     findings->variables_count = count;
 }
 
-/* The library is the judge: a pool is made with one variable set at a time. Those that are invalid
- * stay unset, so that the rest can be told. */
+/* The library is the judge: a loop, which reads all of them, is made with one variable set at a
+ * time. Those that are invalid stay unset, so that the rest can be told. */
 static void judge(struct findings *findings)
 {
     for (size_t i = 0; i < KNOWN_COUNT; i++)
         (void)unsetenv(known[i]);
     for (size_t i = 0; i < KNOWN_COUNT; i++) {
         struct variable *variable = &findings->variables[i];
-        struct pinion_pool *pool;
+        struct pinion_loop *loop;
         if (!variable->value)
             continue;
         (void)setenv(variable->name, variable->value, 1);
-        variable->valid = pinion_pool_create(NULL, &pool) == 0;
+        variable->valid = pinion_loop_create(NULL, &loop) == 0;
         if (variable->valid)
-            pinion_pool_destroy(pool);
+            pinion_loop_destroy(loop);
         else
             variable->detail = copy(pinion_error_detail());
         (void)unsetenv(variable->name);
@@ -97,7 +100,7 @@ static void judge(struct findings *findings)
 
 static enum exit_status look(struct findings *findings)
 {
-    struct pinion_pool *pool;
+    struct pinion_loop *loop;
     struct pinion_topology *topology;
     const struct pinion_cpu *cpus;
     const struct pinion_node *nodes;
@@ -112,16 +115,17 @@ static enum exit_status look(struct findings *findings)
     findings->cpu_count = pinion_topology_cpu_count(topology);
     findings->limits = copy(pinion_topology_limits(topology));
     pinion_topology_destroy(topology);
-    if (pinion_pool_create(NULL, &pool)) {
-        complain("can't make a pool: %s", pinion_error_detail());
+    if (pinion_loop_create(NULL, &loop)) {
+        complain("can't make a loop: %s", pinion_error_detail());
         return FAILED;
     }
-    const size_t length = pinion_pool_degraded(pool, NULL, 0) + 1;
+    pinion_loop_stats(loop, &findings->loop);
+    const size_t length = pinion_loop_degraded(loop, NULL, 0) + 1;
     findings->degraded = calloc(1, length);
     if (!findings->degraded)
         abort();
-    (void)pinion_pool_degraded(pool, findings->degraded, length);
-    pinion_pool_destroy(pool);
+    (void)pinion_loop_degraded(loop, findings->degraded, length);
+    pinion_loop_destroy(loop);
     return DONE;
 }
 
@@ -132,7 +136,7 @@ static void print_heading(const char *text)
 
 static void print_variable(const struct variable *variable)
 {
-    (void)printf("  %-13s ", variable->name);
+    (void)printf("  %-14s ", variable->name);
     if (!variable->value) {
         (void)printf("not set\n");
         return;
@@ -149,6 +153,14 @@ static void print_variable(const struct variable *variable)
     (void)fputc('\n', stdout);
 }
 
+static void print_loop(const struct pinion_loop_stats *loop)
+{
+    (void)printf("  waits in  ");
+    backend_print(loop);
+    backend_print_features("  taken     ", loop->features_taken);
+    backend_print_features("  refused   ", loop->features_refused);
+}
+
 static void print_text(const struct findings *findings)
 {
     print_version();
@@ -162,6 +174,8 @@ static void print_text(const struct findings *findings)
     print_heading("environment");
     for (size_t i = 0; i < findings->variables_count; i++)
         print_variable(&findings->variables[i]);
+    print_heading("a loop here");
+    print_loop(&findings->loop);
     print_heading("degraded here");
     print_lines(stdout, 2, *findings->degraded ? findings->degraded : "nothing");
 }
@@ -191,6 +205,7 @@ static void print_json(const struct findings *findings)
         json_object_close(&json);
     }
     json_array_close(&json);
+    backend_write(&json, &findings->loop);
     json_lines(&json, "degraded", findings->degraded);
     json_object_close(&json);
 }
@@ -229,7 +244,8 @@ const struct verb verb_info = {
     .name = "info",
     .operands = "",
     .summary = "Says versions, environment, limits, and what is degraded here",
-    .details = "What to send along with a question.",
+    .details = "What to send along with a question. It makes a loop, to see whether one would\n"
+               "wait in io_uring or in epoll here, and what of that the kernel has.",
     .options = OPTION_JSON | OPTION_STRICT,
     .run = run,
 };

@@ -8,6 +8,7 @@
 
 #include <pinion/error.h>
 
+#include "backend.h"
 #include "output.h"
 
 /* No pool seats more; see pool.h. */
@@ -112,6 +113,20 @@ static bool take_eager(struct options *options, const char *text)
     return options->eager = true;
 }
 
+static bool take_loop(struct options *options, const char *text)
+{
+    (void)text;
+    return options->loop = true;
+}
+
+static bool take_backend(struct options *options, const char *text)
+{
+    options->backend_given = backend_parse(text, &options->backend);
+    if (!options->backend_given)
+        complain("--backend '%s' is none; it takes auto, io_uring or epoll", text);
+    return options->backend_given;
+}
+
 static bool take_json(struct options *options, const char *text)
 {
     (void)text;
@@ -150,6 +165,9 @@ static const struct {
     {"avoid-smt", NULL, 0, take_avoid_smt, "one worker a core"},
     {"slice", "I/N", 's', take_slice, "this is process I, from 0, of N that share the machine"},
     {"eager", NULL, 'e', take_eager, "always queue tasks, also when all are busy"},
+    {"loop", NULL, 'l', take_loop, "by a loop instead of a pool: tasks are fibers"},
+    {"backend", "WHAT", 'b', take_backend,
+     "what a loop's workers wait in: auto, io_uring or epoll"},
     {"json", NULL, 'j', take_json, "one JSON object instead of text"},
     {"quiet", NULL, 'q', take_quiet, "no progress, no notes; errors only"},
     {"strict", NULL, 0, take_strict, "exit with 3 if anything is degraded"},
@@ -249,6 +267,14 @@ static bool check(const struct verb *verb, int argc, char **argv, struct options
         options->workers + 1 != options->cpu_count) {
         complain("--workers %u means --cpu-count %u, not %u; give one of them", options->workers,
                  options->workers + 1, options->cpu_count);
+        return false;
+    }
+    if (options->backend_given && !options->loop) {
+        complain("--backend is for a loop; give --loop, too");
+        return false;
+    }
+    if (options->eager && options->loop) {
+        complain("--eager is for a pool; a loop queues every task anyway");
         return false;
     }
     options->operand = argc > optind ? argv[optind] : NULL;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include <pinion/loop.h>
 #include <pinion/plan.h>
 
 #include "verb.h"
@@ -23,9 +24,11 @@ enum {
     OPTION_AVOID_SMT = 1 << 6,
     OPTION_SLICE = 1 << 7,
     OPTION_EAGER = 1 << 8,
-    OPTION_JSON = 1 << 9,
-    OPTION_QUIET = 1 << 10,
-    OPTION_STRICT = 1 << 11
+    OPTION_LOOP = 1 << 9,
+    OPTION_BACKEND = 1 << 10,
+    OPTION_JSON = 1 << 11,
+    OPTION_QUIET = 1 << 12,
+    OPTION_STRICT = 1 << 13
 };
 
 /* What was asked for; zero and NULL where nothing was. Text belongs to argv. */
@@ -35,6 +38,8 @@ struct options {
     unsigned workers, cpu_count;     /* one of them at most is given */
     bool workers_given, placement_given, slice_given;
     bool ignore_quota, eager, json, quiet, strict;
+    bool loop, backend_given;
+    enum pinion_backend backend; /* of a loop */
     const char *operand; /* NULL if there is none */
 };
 

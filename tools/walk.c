@@ -17,9 +17,12 @@
 
 /* Below this many levels a task goes on alone: tasks that await each other nest on one stack. */
 #define TASK_DEPTH_MAX 128
-#define BUFFER_BYTES   (64 * 1024)
-#define PATH_SHOWN     1024
-#define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+/* So many directories at most are read at a time, each with a buffer of its own. */
+#define TURNS_MAX       256
+#define BUFFER_BYTES    (64 * 1024)
+#define DESCRIPTORS_MAX (1U << 20)
+#define PATH_SHOWN      1024
+#define OPEN_DIRECTORY  (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 /* NONBLOCK and NOCTTY: what was a plain file a moment ago may be something else by now. */
 #define OPEN_FILE (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
@@ -461,14 +464,11 @@ static void scan_entries(struct scan *scan)
     listing_free(&listing);
 }
 
-/* Reads the files of a directory into *tally and names its subdirectories in *children. */
-static void scan(struct pinion_io *io, struct directory *directory, struct children *children,
-                 struct tally *tally)
+static void scan_in_turn(struct pinion_io *io, struct directory *directory,
+                         struct children *children, struct tally *tally)
 {
     struct scan scan = {io, directory, tally, children, directory->fd, NULL, NULL};
     struct stat status;
-    if (is_stopped(directory->walk, io))
-        return;
     if (directory->parent)
         scan.fd = directory_open(io, directory);
     if (scan.fd == -ECANCELED)
@@ -489,6 +489,19 @@ static void scan(struct pinion_io *io, struct directory *directory, struct child
         directory_keep(directory, scan.fd);
     else
         (void)close(scan.fd);
+}
+
+/* Reads the files of a directory into *tally and names its subdirectories in *children. A loop
+ * begins more of them than there are descriptors. */
+static void scan(struct pinion_io *io, struct directory *directory, struct children *children,
+                 struct tally *tally)
+{
+    struct pinion_semaphore *turns = &directory->walk->turns;
+    if (is_stopped(directory->walk, io))
+        return;
+    (void)pinion_semaphore_wait_uncancelable(io, turns);
+    scan_in_turn(io, directory, children, tally);
+    pinion_semaphore_post(io, turns);
 }
 
 /* ---- the tree ---- */
@@ -616,17 +629,17 @@ struct tally walk_alone(struct walk *walk, struct pinion_io *io)
     return tally;
 }
 
-/* Half of the descriptors that we may have, as many as the system lets us. */
-static uint64_t descriptors_to_keep(void)
+/* How many descriptors we may have, which is as many as the system lets us. */
+static uint64_t descriptors(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit))
-        return 64;
+        return 128;
     const rlim_t before = limit.rlim_cur;
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit))
         limit.rlim_cur = before;
-    return limit.rlim_cur == RLIM_INFINITY ? 1 << 20 : (uint64_t)limit.rlim_cur / 2;
+    return limit.rlim_cur < DESCRIPTORS_MAX ? (uint64_t)limit.rlim_cur : DESCRIPTORS_MAX;
 }
 
 int walk_begin(struct walk *walk, const char *path)
@@ -639,6 +652,8 @@ int walk_begin(struct walk *walk, const char *path)
     const int error = fstat(fd, &status) ? -errno : 0;
     (void)close(fd);
     walk->device = status.st_dev;
-    walk->kept_max = descriptors_to_keep();
+    const uint64_t all = descriptors(), turns = all / 16 < TURNS_MAX ? all / 16 : TURNS_MAX;
+    walk->kept_max = all / 2;
+    walk->turns = (struct pinion_semaphore)PINION_SEMAPHORE_INIT(turns ? turns : 1);
     return error;
 }

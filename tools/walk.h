@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include <pinion/io.h>
+#include <pinion/sync.h>
 
 #include "counter.h"
 
@@ -45,6 +46,7 @@ struct walk {
     struct counter files, bytes; /* so far */
     struct counter kept;         /* directories that stay open for their children */
     uint64_t kept_max;
+    struct pinion_semaphore turns; /* of directories that are read, each with two descriptors */
     dev_t device;
 };
 

@@ -109,14 +109,26 @@ struct pinion_loop_stats {
     uint64_t started;      /* that have begun */
     uint64_t stacks;       /* of fibers, in use or kept for the next */
     uint64_t stack_bytes;  /* of address space that they take */
-    enum pinion_backend backend; /* never AUTO; of the last worker that began */
-    uint64_t reserved[8];
+    enum pinion_backend backend; /* never AUTO; this and the next of the last worker that began */
+    unsigned ring_entries; /* operations that it submits at a time; 0: it has no ring */
+    int ring_error;        /* -errno, why it is epoll though a ring was wanted; 0: it is not */
+    unsigned features_taken, features_refused; /* of the kernel's: 1u << i, each in one at most;
+                                pinion_backend_feature_name(i) */
+    uint64_t reserved[6];
 };
 
 /* A snapshot, as pinion_pool_stats. Any thread. */
 PINION_API void pinion_loop_stats(struct pinion_loop *loop, struct pinion_loop_stats *stats);
 
-/* As pinion_pool_degraded. */
+/* "defer_taskrun", say; after how the kernel's headers name it. NULL: i is above the last. Static.
+ * Any thread. */
+PINION_API const char *pinion_backend_feature_name(unsigned i);
+
+/* As pinion_pool_workers. The first row, "caller", is who is in pinion_loop_run. Any thread. */
+PINION_API size_t pinion_loop_workers(struct pinion_loop *loop, struct pinion_worker_stats *workers,
+                                      size_t count);
+
+/* As pinion_pool_degraded, and that there is no io_uring. */
 PINION_API size_t pinion_loop_degraded(struct pinion_loop *loop, char *buffer, size_t size);
 
 /* As pinion_pool_report, and what its workers wait in, with what the kernel refused. */

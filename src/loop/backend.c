@@ -2,10 +2,13 @@
 #include "backend.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <pinion/loop.h>
 
 #include "backend_parts.h"
 #include "detail.h"
@@ -25,9 +28,9 @@ static const char *const feature_names[PN_FEATURES] = {
     [PN_FEATURE_NANOSECONDS] = "nanoseconds",
 };
 
-const char *pn_backend_feature_name(enum pn_backend_feature feature)
+const char *pinion_backend_feature_name(unsigned i)
 {
-    return feature_names[feature];
+    return i < PN_FEATURES ? feature_names[i] : NULL;
 }
 
 static size_t append(char *words, size_t size, size_t length, const char *first, const char *rest)
@@ -49,12 +52,37 @@ static size_t append_features(char *words, size_t size, size_t length, const cha
     return length;
 }
 
-static const char *reason(int error)
+/* 0: for nobody; 1: for most; 2: for all. -1: it can't be known, or there is no such setting. */
+static int disabled_by_sysctl(void)
+{
+    const int saved = errno;
+    char digit = '\0';
+    const int file = open("/proc/sys/kernel/io_uring_disabled", O_RDONLY | O_CLOEXEC);
+    const ssize_t got = file < 0 ? -1 : read(file, &digit, 1);
+    if (file >= 0)
+        (void)close(file);
+    errno = saved;
+    return got == 1 && digit >= '0' && digit <= '2' ? digit - '0' : -1;
+}
+
+static const char *who_denies(void)
+{
+    switch (disabled_by_sysctl()) {
+    case 0:
+        return "EPERM, by a seccomp filter";
+    case 2:
+        return "EPERM, by sysctl kernel.io_uring_disabled, which is 2";
+    default:
+        return "EPERM, by sysctl kernel.io_uring_disabled or a seccomp filter";
+    }
+}
+
+const char *pn_backend_reason(int error)
 {
     switch (error) {
     case -EPERM:
     case -EACCES:
-        return "EPERM, by sysctl kernel.io_uring_disabled or a seccomp filter";
+        return who_denies();
     case -ENOSYS:
         return PN_URING ? "ENOSYS, by the kernel or a seccomp filter" : "built without it";
     case -ENOMEM:
@@ -78,7 +106,7 @@ void pn_backend_report_describe(const struct pn_backend_report *report, char *wo
     length = append_features(words, size, length, ": ", report->taken);
     length = append_features(words, size, length, "; refused: ", report->refused);
     if (report->ring_error)
-        (void)append(words, size, length, "; no io_uring: ", reason(report->ring_error));
+        (void)append(words, size, length, "; no io_uring: ", pn_backend_reason(report->ring_error));
 }
 
 const struct pn_backend_report *pn_backend_report(const struct pn_backend *backend)
@@ -124,7 +152,7 @@ int pn_backend_create(const struct pn_backend_options *options, struct pn_backen
         if (!ring_error)
             return 0;
         if (options->kind == PN_BACKEND_RING)
-            return pn_error(-ring_error, "no io_uring: %s", reason(ring_error));
+            return pn_error(-ring_error, "no io_uring: %s", pn_backend_reason(ring_error));
     }
     const int error = pn_epoll_create(backend);
     if (!error)

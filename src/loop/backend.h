@@ -59,7 +59,7 @@ struct pn_backend_options {
 #define PN_RING_ENTRIES_MAX     32768u
 #define PN_RING_ENTRIES_DEFAULT 256u
 
-/* What a kernel may have; taken or refused. */
+/* What a kernel may have; taken or refused. Their names: pinion_backend_feature_name (loop.h). */
 enum pn_backend_feature {
     PN_FEATURE_SINGLE_ISSUER,
     PN_FEATURE_DEFER_TASKRUN,
@@ -72,7 +72,6 @@ enum pn_backend_feature {
     PN_FEATURE_NANOSECONDS, /* epoll: epoll_pwait2 */
     PN_FEATURES
 };
-const char *pn_backend_feature_name(enum pn_backend_feature feature);
 
 struct pn_backend_report {
     enum pn_backend_kind kind; /* never auto */
@@ -80,6 +79,8 @@ struct pn_backend_report {
     unsigned entries, completions; /* of a ring: what can be submitted, and ended, at once */
     unsigned taken, refused;       /* 1u << feature */
 };
+/* "EPERM, by a seccomp filter", say, of a ring_error. Static. */
+const char *pn_backend_reason(int error);
 /* "io_uring, 256 entries: single_issuer, …; refused: …" or "epoll: nanoseconds; no io_uring:
  * EPERM, by sysctl …". */
 #define PN_BACKEND_WORDS 320

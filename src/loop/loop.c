@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "detail.h"
 #include "lock.h"
@@ -80,11 +79,9 @@ void pn_loop_note_backend(struct pinion_loop *loop, const struct pn_backend_repo
     pn_lock(&loop->report_lock);
     loop->report = *report;
     pn_unlock(&loop->report_lock);
-    if (report->kind == PN_BACKEND_EPOLL && loop->backend.kind != PN_BACKEND_EPOLL) {
-        char words[PN_BACKEND_WORDS];
-        pn_backend_report_describe(report, words, sizeof words);
-        pn_crew_degrade(&loop->crew, report->ring_error, "no io_uring: %s", words);
-    }
+    if (report->ring_error)
+        pn_crew_degrade(&loop->crew, report->ring_error, "no io_uring but epoll: %s",
+                        pn_backend_reason(report->ring_error));
     if (lacks_sqpoll(loop, report))
         pn_crew_degrade(&loop->crew, -EINVAL, "no sqpoll: the kernel refuses it");
 }
@@ -121,9 +118,9 @@ static int try_backend(struct pinion_loop *loop, bool is_strict)
     if (options->kind == PN_BACKEND_RING)
         options->kind = PN_BACKEND_AUTO;
     pn_loop_note_backend(loop, &report);
-    if (is_strict && report.kind == PN_BACKEND_EPOLL && options->kind != PN_BACKEND_EPOLL)
-        return pn_error(-report.ring_error, "strict, and degraded: io_uring can't be had (%s)",
-                        strerrordesc_np(-report.ring_error));
+    if (is_strict && report.ring_error)
+        return pn_error(-report.ring_error, "strict, and degraded: no io_uring: %s",
+                        pn_backend_reason(report.ring_error));
     if (is_strict && lacks_sqpoll(loop, &report))
         return pn_error(EINVAL, "strict, and degraded: the kernel refuses sqpoll");
     return 0;
@@ -259,8 +256,19 @@ void pinion_loop_stats(struct pinion_loop *loop, struct pinion_loop_stats *stats
         stats->stacks += stacks.mapped;
         stats->stack_bytes += stacks.bytes;
     }
+    const struct pn_backend_report report = report_of(loop);
     stats->backend =
-        report_of(loop).kind == PN_BACKEND_EPOLL ? PINION_BACKEND_EPOLL : PINION_BACKEND_IO_URING;
+        report.kind == PN_BACKEND_EPOLL ? PINION_BACKEND_EPOLL : PINION_BACKEND_IO_URING;
+    stats->ring_entries = report.entries;
+    stats->ring_error = report.ring_error;
+    stats->features_taken = report.taken;
+    stats->features_refused = report.refused;
+}
+
+size_t pinion_loop_workers(struct pinion_loop *loop, struct pinion_worker_stats *workers,
+                           size_t count)
+{
+    return pn_crew_workers(&loop->crew, workers, count);
 }
 
 size_t pinion_loop_degraded(struct pinion_loop *loop, char *buffer, size_t size)

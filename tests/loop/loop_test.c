@@ -556,8 +556,40 @@ static void a_report_says_what_it_waits_in(void **state)
     char buffer[256];
     const size_t length = pinion_loop_degraded(loop, buffer, sizeof buffer);
     assert_int_equal(length > 0, buffer[0] != '\0');
+    struct pinion_loop_stats stats;
+    const char *name;
+    unsigned named = 0;
+    pinion_loop_stats(loop, &stats);
+    assert_int_equal(stats.backend, backend);
+    assert_int_equal(stats.ring_entries, backend == PINION_BACKEND_EPOLL ? 0 : 256);
+    assert_int_equal(stats.ring_error, 0);
+    assert_int_equal(stats.features_taken & stats.features_refused, 0);
+    for (unsigned i = 0; (name = pinion_backend_feature_name(i)); i++) {
+        named |= 1U << i;
+        if ((stats.features_taken | stats.features_refused) & 1U << i)
+            assert_non_null(strstr(text, name));
+    }
+    assert_int_equal((stats.features_taken | stats.features_refused) & ~named, 0);
     free(text);
     pinion_loop_destroy(loop);
+}
+
+static void its_rows_are_who_runs_it_and_its_workers(void **state)
+{
+    (void)state;
+    int result;
+    struct errand errand = {.loop = make(3, PINION_IDLE_ADAPTIVE)};
+    struct pinion_worker_stats rows[3];
+    memset(rows, 0, sizeof rows);
+    assert_int_equal(run(&errand, give_seven, &result), 0);
+    const size_t count = pinion_loop_workers(errand.loop, rows, 3);
+    assert_true(count >= 1);
+    assert_string_equal(rows[0].name, "caller");
+    assert_false(rows[0].alive); /* nobody is in it now */
+    assert_int_equal(pinion_loop_workers(errand.loop, NULL, 0), count);
+    for (size_t i = 1; i < count && i < 3; i++)
+        assert_memory_equal(rows[i].name, "pinion/", 7);
+    pinion_loop_destroy(errand.loop);
 }
 
 int main(void)
@@ -580,6 +612,7 @@ int main(void)
         cmocka_unit_test(bad_options_are_named),
         cmocka_unit_test(the_environment_names_a_backend_where_the_options_do_not),
         cmocka_unit_test(a_report_says_what_it_waits_in),
+        cmocka_unit_test(its_rows_are_who_runs_it_and_its_workers),
     };
     struct pinion_loop *loop;
     const struct pinion_loop_options strict = {

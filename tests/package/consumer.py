@@ -128,6 +128,7 @@ def installed(source_root, build_root, scratch):
         output = run(program)
         assert output == version + " 42\n", output
 
+    only(stage.rglob("share/pinion/pinion-gdb.py"))
     tool = only(path for path in stage.rglob("pinion") if path.is_file())
     output = run(tool, "--version", env=dict(env, LD_LIBRARY_PATH=str(libraries)))
     assert version in output, output

@@ -7,7 +7,7 @@ import stat
 import subprocess
 import time
 
-from cli import PINION, TIMEOUT, environment, main, pinion, refuse, scratch, succeed
+from cli import PINION, TIMEOUT, deny_io_uring, environment, main, pinion, refuse, scratch, succeed
 
 DEPTH = 600  # deeper than tasks nest, and longer than PATH_MAX allows with these names
 
@@ -80,7 +80,8 @@ TRUTH = walk(TREE)
 def demo(*arguments, path=TREE, **how):
     document = succeed("demo", "--json", *arguments, str(path), **how).json()
     assert document["schema"] == "pinion.demo/1", document
-    pool = document["pool"]
+    pool = document["loop"] if "--loop" in arguments else document["pool"]
+    assert (document["pool"] is None) == ("--loop" in arguments), document
     assert pool["capacity"] == pool["cpu_count"] - 1 + pool["parallel_count"], pool
     assert pool["inlined"] + pool["queued"] >= document["by_tasks"]["directories"] - DEPTH, pool
     return document
@@ -105,7 +106,8 @@ def test_the_checksum_is_the_same_however_it_is_read():
     sums = set()
     for arguments in [["--cpus", cpu], ["--workers", "0"], ["--workers", "1"], ["--workers", "7"],
                       ["--cpu-count", "300"], ["--eager"], ["--place", "none"],
-                      ["--place", "scatter", "--eager", "--workers", "3"]]:
+                      ["--place", "scatter", "--eager", "--workers", "3"], ["--loop"],
+                      ["--loop", "--backend", "epoll", "--cpus", cpu]]:
         document = demo(*arguments)
         check(document)
         sums.add(document["by_tasks"]["checksum"])
@@ -143,6 +145,16 @@ def test_an_empty_folder():
 def test_few_descriptors_are_enough():
     document = demo(before=["prlimit", "--nofile=48"])
     check(document)
+    assert document["by_tasks"]["error_count"] == 0, document
+
+
+def test_a_loop_with_more_fibers_than_descriptors():
+    root = scratch()
+    for i in range(300):
+        (root / str(i)).mkdir()
+        (root / str(i) / "f").write_text("text", encoding="ascii")
+    document = demo("--loop", path=root, before=["prlimit", "--nofile=48"])
+    check(document, (300, 301, 1200))
     assert document["by_tasks"]["error_count"] == 0, document
 
 
@@ -217,6 +229,33 @@ def test_the_table_has_a_row_a_worker():
     assert "\n  caller " in text and "\n  pinion/0 " in text, text
 
 
+def test_a_loop_begins_a_fiber_for_each_task_that_nobody_claims():
+    for name in "io_uring", "epoll":
+        loop = demo("--loop", "--backend", name, "--workers", "2")["loop"]
+        assert loop["started"] + loop["claimed"] == loop["queued"] + 1, loop  # the main task
+        assert loop["inlined"] == 0 and 0 < loop["stacks"] <= 16 * loop["started"], loop
+        assert loop["stack_bytes"] >= loop["stacks"] * (256 << 10), loop
+        backend = loop["backend"]
+        denied = any("no io_uring" in line for line in loop["degraded"])
+        assert backend["name"] == ("epoll" if denied else name), loop
+        assert bool(backend["ring_entries"]) == (backend["name"] == "io_uring"), loop
+
+
+def test_a_loop_tells_what_it_waits_in():
+    done = succeed("demo", "--loop", "--backend", "epoll", "-q", path_of("d1"))
+    assert "loop" not in done.out, done
+    text = succeed("demo", "--loop", "--backend", "epoll", path_of("d1")).out
+    assert "\nloop\n" in text and "  waits in   epoll\n" in text and " begun, on " in text, text
+    for line in text.splitlines()[1:]:
+        assert len(line) <= 80, line
+
+
+def test_where_io_uring_is_denied_a_loop_is_degraded_and_strict_says_so():
+    done = pinion("demo", "--loop", "--strict", path_of("d1"), preexec_fn=deny_io_uring)
+    assert done.status == 3 and "waits in   epoll: io_uring is refused" in done.out, done
+    assert "no io_uring but epoll" in done.out, done
+
+
 def endless():
     """Files that nobody reads to the end, in folders of their own."""
     root = scratch()
@@ -259,7 +298,8 @@ def interrupt(root, *arguments, times=1, prefix=()):
 def test_ctrl_c_stops_it_with_a_partial_summary():
     root = endless()
     cpu = str(min(os.sched_getaffinity(0)))
-    for arguments in [[], ["--cpus", cpu], ["--workers", "3", "--eager"]]:
+    for arguments in [[], ["--cpus", cpu], ["--workers", "3", "--eager"], ["--loop"],
+                      ["--loop", "--cpus", cpu, "--backend", "epoll"]]:
         status, out, err = interrupt(root, *arguments)
         assert status == 130, (status, out, err)
         document = __import__("json").loads(out)

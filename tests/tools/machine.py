@@ -2,7 +2,7 @@
 """topo, plan and info: what they say, as JSON and for people, on this machine and others."""
 import os
 
-from cli import environment, main, pinion, scratch, succeed
+from cli import deny_io_uring, environment, main, pinion, scratch, succeed
 
 TWO_PACKAGES = "pack:2 numa:1 core:4 pu:2"
 
@@ -118,6 +118,39 @@ def test_info_tells_versions_and_variables():
 def test_info_survives_a_list_that_does_not_parse():
     done = succeed("info", env=environment(PINION_CPUS="banana\x1b[31m"))
     assert "invalid" in done.out and "\x1b" not in done.out.split("\n")[6], done
+
+
+def test_info_tells_what_a_loop_waits_in():
+    document = succeed("info", "--json", env=environment(PINION_BACKEND="epoll")).json()
+    assert document["backend"]["name"] == "epoll", document
+    assert document["backend"]["ring_error"] is None, document
+    assert not any("io_uring" in line for line in document["degraded"]), document
+    backend = succeed("info", "--json").json()["backend"]
+    text = succeed("info").out
+    assert "\n  waits in  " + backend["name"] in text, text
+    for name in backend["features_taken"] + backend["features_refused"]:
+        assert name in text, (name, text)
+    if backend["name"] == "io_uring":
+        assert backend["ring_entries"] == 256 and backend["features_taken"], backend
+
+
+def test_info_tells_why_there_is_no_io_uring():
+    document = succeed("info", "--json", preexec_fn=deny_io_uring).json()
+    backend = document["backend"]
+    assert backend["name"] == "epoll" and backend["ring_entries"] == 0, document
+    if backend["ring_error"] != "ENOSYS":  # built without it
+        assert backend["ring_error"] == "EPERM", document
+        assert any("no io_uring but epoll: EPERM, by " in line
+                   for line in document["degraded"]), document
+    text = succeed("info", preexec_fn=deny_io_uring).out
+    assert "epoll: io_uring is refused, with " + backend["ring_error"] in text, text
+    assert pinion("info", "--strict", preexec_fn=deny_io_uring).status == 3
+
+
+def test_info_names_a_backend_that_is_none():
+    document = succeed("info", "--json", env=environment(PINION_BACKEND="banana")).json()
+    row = [row for row in document["environment"] if row["name"] == "PINION_BACKEND"][0]
+    assert not row["valid"] and "auto, io_uring or epoll" in row["detail"], row
 
 
 def test_info_strict_is_3_where_something_is_degraded():

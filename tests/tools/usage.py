@@ -67,6 +67,13 @@ def test_numbers():
     refuse(2, ["--workers 3", "--cpu-count 4"], "plan", "--workers", "3", "--cpu-count", "2")
 
 
+def test_backends():
+    refuse(2, ["--backend 'banana'", "auto, io_uring or epoll"], "demo", "--loop", "-b", "banana")
+    refuse(2, ["--loop"], "demo", "--backend", "epoll")
+    refuse(2, ["--eager", "loop"], "demo", "--eager", "--loop")
+    refuse(2, ["'--loop'"], "plan", "--loop")
+
+
 def test_placements_and_slices():
     refuse(2, ["banana", "compact"], "plan", "--place", "banana")
     for text in ["3/2", "2/2", "1", "a/b", "-1/2", "0/0", ""]:
@@ -88,6 +95,8 @@ def test_variables_that_do_not_parse():
     for verb in ["plan", "demo"]:
         refuse(1, ["PINION_PLACE", "banana"], verb, env=environment(PINION_PLACE="banana"))
         refuse(1, ["PINION_SLICE", "3/2"], verb, env=environment(PINION_SLICE="3/2"))
+    refuse(1, ["loop", "PINION_BACKEND", "banana"], "demo", "--loop",
+           env=environment(PINION_BACKEND="banana"))
 
 
 def test_an_option_wins_over_its_variable():
