@@ -66,7 +66,7 @@ static void give(struct pinion_bias *bias, uintptr_t self)
         pn_fence_seq_cst(); /* before what is read inside; pairs with is_others' load */
 }
 
-void pn_bias_come(struct pinion_bias *bias)
+void pn_bias_come(struct pinion_bias *bias, bool may_give)
 {
     const uintptr_t self = pn_bias_self();
     uintptr_t owner = pn_load_acquire(&bias->owner); /* pairs with end */
@@ -74,8 +74,8 @@ void pn_bias_come(struct pinion_bias *bias)
         return;
     if (owner == 0 && pn_cas_seq_cst(&bias->owner, &owner, self))
         return;
-    if (owner == self)
-        give(bias, self);
-    else
+    if (owner != self)
         pn_bias_end(bias);
+    else if (may_give)
+        give(bias, self);
 }

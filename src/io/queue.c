@@ -343,8 +343,8 @@ static __attribute__((noinline)) ssize_t move_in_turn(struct pinion_io *io, stru
                                                       const struct pn_how *how)
 {
     struct pinion_queue *queue = move->queue;
-    if (queue->capacity)
-        pn_bias_come(&side_of(move)->bias);
+    if (queue->capacity) /* who polls is to make no system calls, and that is how a bias ends */
+        pn_bias_come(&side_of(move)->bias, io->spin_ns != INT64_MAX);
     int error = take_turn(io, move, how);
     if (error == -EBUSY && move->is_put && is_closed(queue))
         return -EPIPE;

@@ -54,7 +54,7 @@ template <typename T, int threads> struct bias_model : model<T, threads> {
             pn_bias_leave(&bias);
             return;
         }
-        pn_bias_come(&bias);
+        pn_bias_come(&bias, true);
         pn_lock(&lock);
         add();
         pn_unlock(&lock);
@@ -108,7 +108,7 @@ template <typename T, bool ends, int puts_at> struct wanting : bias_model<T, 2> 
             pn_bias_leave(&this->bias);
             return;
         }
-        pn_bias_come(&this->bias);
+        pn_bias_come(&this->bias, true);
         (void)pn_exchange_seq_cst(&is_there, 1u);
         was_wanted = pn_load_seq_cst(&is_wanted);
     }
