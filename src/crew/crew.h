@@ -66,7 +66,9 @@ struct pn_crew_kind {
     /* A reserve thread runs the task that it was handed, and then ends its reservation. False: the
      * crew ends, and the thread with it. */
     bool (*run_reserved)(struct pn_worker *worker, const struct pn_command *command);
-    /* Wakes the thread of a base slot whose signal it has set to PN_SIGNAL_WAITING. Any thread.
+    /* The thread of a reserve slot ends, or goes on in a base slot. By it. May be NULL. */
+    void (*leave_reserved)(struct pn_worker *worker);
+    /* Wakes the thread of a slot whose signal it has set to PN_SIGNAL_WAITING. Any thread.
      * May be NULL if it never does. */
     void (*wake)(struct pn_worker *worker);
 };

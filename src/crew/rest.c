@@ -98,7 +98,7 @@ bool pn_worker_end_reservation(struct pn_worker *worker)
 }
 
 /* The slot that the thread goes on in, or NULL: it ends. */
-static struct pn_worker *reserve_live(struct pn_worker *worker)
+static struct pn_worker *run_commands(struct pn_worker *worker)
 {
     while (wait_for_command(worker)) {
         const struct pn_command command = worker->command;
@@ -110,6 +110,14 @@ static struct pn_worker *reserve_live(struct pn_worker *worker)
             break;
     }
     return NULL;
+}
+
+static struct pn_worker *reserve_live(struct pn_worker *worker)
+{
+    struct pn_worker *next = run_commands(worker);
+    if (worker->crew->kind->leave_reserved)
+        worker->crew->kind->leave_reserved(worker);
+    return next;
 }
 
 struct pn_worker *pn_worker_live(struct pn_worker *worker)

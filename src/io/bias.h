@@ -54,8 +54,8 @@ static inline void pn_bias_leave(struct pinion_bias *bias)
     pn_store_release(&bias->is_inside, 0u); /* pairs with end (bias.c) */
 }
 
-/* Before who has not entered takes the lock: counts it, if the bias may be given, or ends another's,
- * which is a system call and may take microseconds, once. */
+/* Before who has not entered takes the lock: counts it, if the bias may be given, or ends
+ * another's, which is a system call and may take microseconds, once. */
 void pn_bias_come(struct pinion_bias *bias, bool may_give);
 
 /* Ends it: as if another thread had come. */

@@ -66,7 +66,13 @@ struct pn_slab;
 #define PN_CANCEL_INHERITED ((uintptr_t)4)
 #define PN_CANCEL_FLAGS     ((uintptr_t)(PN_WAITER_ALIGN - 1))
 
-enum pn_task_kind { PN_ASYNC, PN_DETACHED, PN_CONCURRENT, PN_PARALLEL };
+enum pn_task_kind {
+    PN_ASYNC,
+    PN_DETACHED,
+    PN_CONCURRENT,
+    PN_PARALLEL,
+    PN_ERRAND /* a call that blocks its thread, for a fiber that waits for it: as PN_PARALLEL */
+};
 
 /* 48 bytes, then what a member has, then the context, then the result. Who writes what: state and
  * cancel, above. link: while QUEUED, who owns the queue that it stands in: the next one there. From

@@ -113,7 +113,7 @@ static long call_by_backend(struct pn_engine *engine, const struct pn_operation 
 
 /* ---- on a thread ---- */
 
-/* What another thread does for a fiber that waits for it. */
+/* What another thread does for a fiber that waits for it; a parallel task does it itself. */
 struct errand {
     const struct pn_operation *operation; /* this call … */
     const struct pn_how *how;
@@ -140,8 +140,12 @@ static bool dispatch(struct pn_engine *engine, struct errand *errand)
     const struct pinion_call call = {.start = run_errand, .context = &errand,
                                      .context_size = sizeof errand,
                                      .context_align = alignof(struct errand *)};
-    const struct pn_spawn spawn = {.call = &call, .kind = PN_PARALLEL};
+    const struct pn_spawn spawn = {.call = &call, .kind = PN_ERRAND};
     struct pinion_future future;
+    if (pn_engine_is_alone(engine)) {
+        pn_call_run(&call, NULL);
+        return true;
+    }
     const int saved = errno;
     const int error = pn_crew_spawn(io, &spawn, &future.task);
     errno = saved;

@@ -48,7 +48,7 @@ static void bury_ended(struct pn_engine *engine)
     pn_stack_put(engine->stacks, &stack);
 }
 
-static void switch_to(struct pn_engine *engine, struct pn_fiber *to)
+void pn_engine_switch_to(struct pn_engine *engine, struct pn_fiber *to)
 {
     struct pn_fiber *from = engine->running;
     engine->running = to;
@@ -60,18 +60,18 @@ static void switch_to(struct pn_engine *engine, struct pn_fiber *to)
 static struct pn_fiber *next_of(struct pn_engine *engine)
 {
     if (!engine->first || engine->switches == 0)
-        return &engine->home;
+        return engine->home;
     engine->switches--;
     return take_ready(engine);
 }
 
-void pn_engine_wait(struct pn_engine *engine) { switch_to(engine, next_of(engine)); }
+void pn_engine_wait(struct pn_engine *engine) { pn_engine_switch_to(engine, next_of(engine)); }
 
 void pn_engine_turn(struct pn_engine *engine)
 {
     engine->switches = PN_TURN_SWITCHES;
     if (engine->first)
-        switch_to(engine, take_ready(engine));
+        pn_engine_switch_to(engine, take_ready(engine));
 }
 
 /* ---- a fiber's life ---- */
@@ -99,7 +99,7 @@ static void live(void *argument)
     bury_ended(engine);
     pn_context()->sleeper = &self.sleeper;
     run_task(engine, engine->task);
-    struct pn_fiber *next = engine->is_lost ? &engine->home : next_of(engine);
+    struct pn_fiber *next = engine->is_lost ? engine->home : next_of(engine);
     engine->ended = self.fiber;
     engine->running = next;
     pn_fiber_exit_to(self.fiber, next);
@@ -125,7 +125,7 @@ void pn_engine_begin(struct pn_engine *engine, struct pinion_task *task)
     pn_count(&engine->slot->started, UINT64_C(1));
     engine->task = task;
     engine->switches = PN_TURN_SWITCHES;
-    switch_to(engine, fiber);
+    pn_engine_switch_to(engine, fiber);
 }
 
 bool pn_engine_has_fibers(const struct pn_engine *engine)
@@ -208,7 +208,7 @@ static void yield(struct pn_sleeper *sleeper)
         engine->switches = 0; /* the thread looks at what else there is */
     struct pn_fiber *next = next_of(engine);
     pn_engine_ready(engine, self->fiber);
-    switch_to(engine, next);
+    pn_engine_switch_to(engine, next);
 }
 
 const struct pn_ways pn_loop_ways = {
@@ -280,8 +280,8 @@ int pn_engine_create(struct pn_loop_worker *slot, struct pn_engine **result)
     error = pn_backend_create(&loop->backend, &engine->backend);
     if (error)
         goto no_backend;
-    pn_fiber_init_thread(&engine->home);
-    engine->running = &engine->home;
+    pn_fiber_init_thread(&engine->thread);
+    engine->home = engine->running = &engine->thread;
     pn_engine_here = engine;
     pn_loop_note_backend(loop, pn_backend_report(engine->backend));
     pn_store_seq_cst(&slot->engine, engine); /* pairs with pn_loop_wake_waiting */
@@ -309,7 +309,7 @@ void pn_engine_destroy(struct pn_engine *engine)
         pn_stack_put(engine->stacks, &stack);
     }
     pn_engine_here = NULL;
-    pn_fiber_fini_thread(&engine->home);
+    pn_fiber_fini_thread(&engine->thread);
     pn_backend_destroy(engine->backend);
     pn_overflow_thread_end(&engine->overflow);
     pn_stack_cache_destroy(engine->stacks);
@@ -320,7 +320,7 @@ void pn_engine_destroy(struct pn_engine *engine)
 
 void pn_engine_abandon(struct pn_engine *engine)
 {
-    pn_fiber_fini_thread(&engine->home);
+    pn_fiber_fini_thread(&engine->thread);
     pn_overflow_thread_end(&engine->overflow);
 }
 

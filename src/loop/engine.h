@@ -34,13 +34,15 @@ struct pn_engine {
     struct pn_stack_cache *stacks;
     size_t stack_bytes;
 
-    struct pn_fiber home;          /* the thread's own stack */
-    struct pn_fiber *running;      /* &home: no fiber */
+    struct pn_fiber thread;        /* the thread's own stack */
+    struct pn_fiber *home;         /* &thread; beside a parallel task a fiber (companion.c) */
+    struct pn_fiber *running;      /* home: no fiber */
     struct pn_fiber *first, **last; /* ready: in the order in which they became so */
     struct pn_fiber *ended;        /* its stack is to be given back by who runs next */
     struct pn_fiber *spare;        /* the next to begin; NULL: none is there yet */
     struct pinion_task *task;      /* that it is to run */
     unsigned switches;             /* left, of this turn */
+    bool is_over;                  /* home, if it is a fiber, is to end */
     bool is_lost;                  /* a fiber came back in a child of its process */
     struct pn_overflow_thread overflow;
     struct pn_timers timers;
@@ -85,6 +87,14 @@ static inline bool pn_engine_is_ready(const struct pn_engine *engine)
 /* From home: takes what others have woken, what the kernel tells, and what is due. */
 void pn_engine_collect(struct pn_engine *engine);
 
+/* Whether its thread is a parallel task's, which holds up nobody where it blocks. */
+static inline bool pn_engine_is_alone(const struct pn_engine *engine)
+{
+    return engine->home != &engine->thread;
+}
+
+/* From the fiber that runs to another. */
+void pn_engine_switch_to(struct pn_engine *engine, struct pn_fiber *to);
 /* From a fiber: the others run. Returns once someone has made it ready. */
 void pn_engine_wait(struct pn_engine *engine);
 /* Makes a fiber that waits ready. By the engine's thread. */

@@ -25,6 +25,7 @@ static const struct pn_crew_kind loop_kind = {
     .has_program_seat = true,
     .base_live = pn_loop_base_live,
     .run_reserved = pn_loop_run_reserved,
+    .leave_reserved = pn_loop_leave_reserved,
     .wake = pn_loop_wake_waiting,
 };
 

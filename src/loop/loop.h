@@ -89,11 +89,18 @@ void pn_loop_describe_backend(struct pinion_loop *loop, char *words, size_t size
 /* turn.c: of the loop's kind, and for run.c. */
 
 struct pn_worker *pn_loop_base_live(struct pn_worker *worker);
-bool pn_loop_run_reserved(struct pn_worker *worker, const struct pn_command *command);
 void pn_loop_wake_waiting(struct pn_worker *worker);
 /* Does what is to be done in a slot, by its thread, which has made the engine, until is_over says
  * so; then it has no fiber and does not search. False: this is another process now. */
 bool pn_loop_work(struct pn_worker *worker, struct pn_engine *engine,
                   bool (*is_over)(struct pn_worker *worker, struct pn_engine *engine));
+/* The thread of a slot sleeps until there is something to do for its engine, a signal, or the
+ * deadline. */
+void pn_loop_sleep(struct pn_worker *worker, struct pn_engine *engine, int64_t deadline);
+
+/* companion.c: of the loop's kind */
+
+bool pn_loop_run_reserved(struct pn_worker *worker, const struct pn_command *command);
+void pn_loop_leave_reserved(struct pn_worker *worker);
 
 #endif

@@ -46,8 +46,7 @@ static void rest(struct pn_worker *worker, struct pn_engine *engine, int64_t dea
             return;
 }
 
-/* Sleeps until there is something to do, or the deadline. */
-static void sleep_until(struct pn_worker *worker, struct pn_engine *engine, int64_t deadline)
+void pn_loop_sleep(struct pn_worker *worker, struct pn_engine *engine, int64_t deadline)
 {
     rest(worker, engine, deadline);
     /* Acquire: what came before a signal that is overwritten here; pairs with pn_worker_signal. */
@@ -114,7 +113,7 @@ static void seek(struct pn_worker *worker, struct pn_engine *engine, int64_t loo
         /* Who would wake it when the crew ends has done so: it waits for the others' work to end,
          * unless it has fibers, whose ends wake it. */
         if (!pn_load_seq_cst(&crew->ending) || pn_engine_has_fibers(engine))
-            sleep_until(worker, engine, INT64_MAX);
+            pn_loop_sleep(worker, engine, INT64_MAX);
         pn_scheduler_rise(&crew->scheduler, &worker->scout);
     } else if (step.is_vain) {
         pn_slab_flush(worker->slab);
@@ -141,7 +140,7 @@ bool pn_loop_work(struct pn_worker *worker, struct pn_engine *engine,
             seek(worker, engine, looks);
         } else { /* it takes no task from those who can; fibers that end leave their stacks */
             stop_searching(worker);
-            sleep_until(worker, engine, pn_now() + NO_STACK_NS);
+            pn_loop_sleep(worker, engine, pn_now() + NO_STACK_NS);
         }
     }
     return false;
@@ -194,35 +193,4 @@ struct pn_worker *pn_loop_base_live(struct pn_worker *worker)
         return NULL; /* the child of a fork; this thread is all there is of it */
     pn_engine_destroy(engine);
     return NULL;
-}
-
-/* ---- reserve threads ---- */
-
-/* Workers of a loop that ends stay while there is work, not while there may be: what the task of
- * this thread queued last, they may have left behind. It went to the lane. */
-static void run_the_rest(struct pn_worker *worker)
-{
-    struct pinion_task *task;
-    while (!pn_crew_is_lost(worker->crew) && (task = pn_scout_injected(&worker->scout))) {
-        pn_task_run(task);
-        pn_task_end(task, worker->slab);
-        pn_worker_flush(worker);
-    }
-}
-
-/* The task waits as threads do, by blocking: there is nobody whom that would hold up. */
-bool pn_loop_run_reserved(struct pn_worker *worker, const struct pn_command *command)
-{
-    struct pinion_task *task = command->task;
-    pn_worker_float_over(worker, command->node);
-    pn_count(&worker->counters.handed, 1);
-    pn_task_run(task);
-    if (pn_crew_is_lost(worker->crew))
-        return false;
-    pn_modes_set(&worker->crew->modes);
-    const bool goes_on = pn_worker_end_reservation(worker); /* before the completion is visible */
-    pn_task_end(task, worker->slab);
-    if (!goes_on)
-        run_the_rest(worker);
-    return goes_on;
 }

@@ -294,16 +294,20 @@ def slots_of(loop):
         yield gdb.Value(int(crew["base"][i])).cast(pointer_to("pn_loop_worker"))
 
 
+def engines(loop):
+    for slot in slots_of(loop):
+        engine = gdb.Value(int(slot["engine"])).cast(pointer_to("pn_engine"))
+        if engine:
+            yield slot, engine
+
+
 def candidates(loop):
     """Where a fiber may lie."""
     size = pointer_to("pn_fiber").target().sizeof
     for low, length in stacks_of(loop):
         yield (low + length - size) & ~ALIGNMENT_MASK
-    for slot in slots_of(loop):
-        engine = gdb.Value(int(slot["engine"])).cast(pointer_to("pn_engine"))
-        if not engine:
-            continue
-        if int(engine["running"]) != int(engine["home"].address):
+    for slot, engine in engines(loop):
+        if engine["running"] != engine["home"]:
             yield int(engine["running"])
         for queue in (engine["first"], slot["inbox"].cast(pointer_to("pn_fiber"))):
             for fiber in follow(queue, "next"):
@@ -317,6 +321,8 @@ def fibers():
                 if field.name == "magic"][0]
     found, seen = [], set()
     for loop in loops():
+        for _, engine in engines(loop):  # no task runs at home, but a parallel one on its thread
+            seen.update((int(engine["thread"].address), int(engine["home"])))
         for address in candidates(loop):
             if address in seen:
                 continue

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Parallel tasks. Each has a thread, and that has a backend of its own, in which the task waits as
+ * fibers do: its calls can be canceled and have deadlines without a signal to the thread. It runs
+ * on the thread's own stack, and alone: home is a small fiber beside it, which looks for what it
+ * waits for. Where a backend can't be had, it waits as threads do.
+ */
+#include <string.h>
+
+#include "check.h"
+#include "engine.h"
+#include "loop.h"
+#include "queueing.h"
+#include "task.h"
+
+/* ---- home ---- */
+
+/* Looks for a while, and then sleeps, as the idle mode says. */
+static void attend(void *argument)
+{
+    struct pn_engine *engine = argument;
+    struct pn_worker *worker = &engine->slot->worker;
+    int64_t looks = 0, since = 0;
+    while (!engine->is_over) {
+        pn_engine_collect(engine);
+        if (pn_engine_is_ready(engine)) {
+            pn_engine_turn(engine);
+            looks = 0;
+            continue;
+        }
+        const int64_t now = pn_worker_time_of_look(worker, looks);
+        if (looks++ == 0)
+            since = now;
+        if (now - since < worker->crew->spin_ns) {
+            pn_pause();
+        } else {
+            pn_loop_sleep(worker, engine, INT64_MAX);
+            looks = 0;
+        }
+    }
+    engine->ended = engine->home;
+    engine->running = &engine->thread;
+    pn_fiber_exit_to(engine->home, &engine->thread);
+}
+
+/* NULL: it can't be had now. */
+static struct pn_engine *create(struct pn_worker *worker)
+{
+    struct pn_engine *engine;
+    int error = pn_engine_create(pn_loop_worker_of(worker), &engine);
+    if (!error && !pn_engine_can_begin(engine)) {
+        pn_engine_destroy(engine);
+        error = -ENOMEM;
+    }
+    if (error) {
+        pn_crew_degrade(worker->crew, error, "a parallel task waits as threads do: %s",
+                        strerrordesc_np(-error));
+        return NULL;
+    }
+    engine->home = engine->spare;
+    engine->spare = NULL;
+    pn_fiber_prepare(engine->home, attend, engine);
+    return engine;
+}
+
+/* ---- the task ---- */
+
+/* Until nobody who woke the task is at the slot: the thread's signal is for commands again. */
+static void part_from_wakers(struct pn_loop_worker *slot)
+{
+    while (pn_load_seq_cst(&slot->visitors)) /* a short way; pairs with post (engine.c) */
+        pn_pause();
+    pn_store_relaxed(&slot->worker.signal, PN_SIGNAL_CALM);
+}
+
+static void run_in(struct pn_engine *engine, struct pinion_task *task)
+{
+    struct pn_loop_fiber self = {.sleeper = {.ways = &pn_loop_ways},
+                                 .engine = engine,
+                                 .fiber = &engine->thread};
+    pn_context()->sleeper = &self.sleeper;
+    pn_task_run(task);
+    pn_context()->sleeper = NULL;
+}
+
+static void run(struct pn_worker *worker, struct pinion_task *task)
+{
+    struct pn_loop_worker *slot = pn_loop_worker_of(worker);
+    struct pn_engine *engine = pn_load_relaxed(&slot->engine); /* this thread's own */
+    if (!engine && task->kind == PN_PARALLEL)
+        engine = create(worker);
+    if (!engine || task->kind != PN_PARALLEL) {
+        pn_task_run(task);
+        return;
+    }
+    run_in(engine, task);
+    if (!pn_crew_is_lost(worker->crew))
+        part_from_wakers(slot);
+}
+
+/* Workers of a loop that ends stay while there is work, not while there may be: what the task of
+ * this thread queued last, they may have left behind. It went to the lane. */
+static void run_the_rest(struct pn_worker *worker)
+{
+    struct pinion_task *task;
+    while (!pn_crew_is_lost(worker->crew) && (task = pn_scout_injected(&worker->scout))) {
+        pn_task_run(task);
+        pn_task_end(task, worker->slab);
+        pn_worker_flush(worker);
+    }
+}
+
+bool pn_loop_run_reserved(struct pn_worker *worker, const struct pn_command *command)
+{
+    struct pinion_task *task = command->task;
+    pn_worker_float_over(worker, command->node);
+    pn_count(&worker->counters.handed, 1);
+    run(worker, task);
+    if (pn_crew_is_lost(worker->crew))
+        return false;
+    pn_modes_set(&worker->crew->modes);
+    const bool goes_on = pn_worker_end_reservation(worker); /* before the completion is visible */
+    pn_task_end(task, worker->slab);
+    if (!goes_on)
+        run_the_rest(worker);
+    return goes_on;
+}
+
+void pn_loop_leave_reserved(struct pn_worker *worker)
+{
+    struct pn_engine *engine = pn_load_relaxed(&pn_loop_worker_of(worker)->engine);
+    if (!engine)
+        return;
+    if (pn_crew_is_lost(worker->crew)) {
+        pn_engine_abandon(engine);
+        return;
+    }
+    engine->is_over = true;
+    pn_engine_switch_to(engine, engine->home);
+    pn_engine_destroy(engine);
+}
