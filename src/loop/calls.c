@@ -241,7 +241,7 @@ static long call_at_once(const struct pn_operation *operation)
         result = result < 0 ? -errno : result;
     } while (result == -EINTR);
     errno = saved;
-    return result;
+    return operation->sigpipe_below ? pn_perform_end(operation, result) : result;
 }
 
 long pn_loop_perform(struct pn_sleeper *sleeper, const struct pn_operation *operation,
