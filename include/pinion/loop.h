@@ -71,9 +71,10 @@ PINION_API int pinion_loop_create(const struct pinion_loop_options *options,
                                   struct pinion_loop **loop);
 
 /* Runs main_task as a fiber on the calling thread, which becomes a worker of the loop: pinned
- * meanwhile to the plan's caller seat, its mask restored after. Returns when main_task and every
- * fiber that was started on this thread have ended; the result is in `result`, which may be NULL.
- * May be called again, from any thread.
+ * meanwhile to the plan's caller seat, its mask restored after; SIGPIPE is blocked meanwhile, and
+ * what writes raise of it is taken. Returns when main_task and every fiber that was started on this
+ * thread have ended; the result is in `result`, which may be NULL. May be called again, from any
+ * thread.
  * Errors, and then nothing ran: -EBUSY (another thread is in it), -EDEADLK (the caller is a fiber,
  * or a worker of a pool or loop), -EINVAL (no call), -ENOMEM, -EMFILE and the like; -ECHILD (the
  * loop was made by a parent of this process); with the detail. Also -ECHILD, when main_task returns

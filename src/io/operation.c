@@ -244,9 +244,10 @@ static long transfer_as_message(struct pinion_io *io, int descriptor, const stru
 {
     const struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts,
                                    .msg_iovlen = (size_t)part_count};
-    const struct pn_operation call =
+    struct pn_operation call =
         pn_operation(is_write ? SYS_sendmsg : SYS_recvmsg, descriptor, PN_ADDRESS(&message),
                      is_write ? MSG_DONTWAIT | MSG_NOSIGNAL : MSG_DONTWAIT, 0, 0, 0);
+    call.never_waits = true;
     return perform(io, &call);
 }
 
@@ -268,10 +269,12 @@ static long transfer_parts(struct pinion_io *io, struct pinion_operation *operat
         return perform(io, &call);
     if (operation->step == WITHOUT_WAIT) {
         call.call.arguments[5] = RWF_NOWAIT;
+        call.never_waits = true;
         const long result = perform(io, &call);
         if (result != -EOPNOTSUPP)
             return result;
         call.call.arguments[5] = 0;
+        call.never_waits = false;
         operation->step = WITH_ALARM;
     }
     return look_and_perform(io, operation, &call);
@@ -301,12 +304,13 @@ static long message(struct pinion_io *io, const struct pinion_operation *operati
     const bool is_send = operation->kind == SEND || operation->kind == SENDMSG;
     const bool is_plain = operation->kind == SEND || operation->kind == RECV;
     const int flags = operation->flags | MSG_DONTWAIT | (is_send ? MSG_NOSIGNAL : MSG_CMSG_CLOEXEC);
-    const struct pn_operation call =
+    struct pn_operation call =
         is_plain ? pn_operation(is_send ? SYS_sendto : SYS_recvfrom, operation->descriptor,
                                 PN_ADDRESS(operation->address), (long)operation->count, flags, 0,
                                 0)
                  : pn_operation(is_send ? SYS_sendmsg : SYS_recvmsg, operation->descriptor,
                                 PN_ADDRESS(operation->address), flags, 0, 0, 0);
+    call.never_waits = true;
     return perform(io, &call);
 }
 

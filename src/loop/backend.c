@@ -181,6 +181,8 @@ int pn_backend_probe(const struct pn_backend_options *options, struct pn_backend
 
 bool pn_operation_is_quick(const struct pn_operation *operation)
 {
+    if (operation->never_waits && operation->readable < 0 && operation->writable < 0)
+        return true;
     switch (operation->call.number) {
     case SYS_socket:
     case SYS_socketpair:

@@ -98,7 +98,9 @@ const struct pn_backend_report *pn_backend_report(const struct pn_backend *backe
 /* What a backend made here would be. Errors as create. */
 int pn_backend_probe(const struct pn_backend_options *options, struct pn_backend_report *report);
 
-/* Whether it is a call that waits for nobody, which is best made at once and where one is. */
+/* Whether it is a call that waits for nobody, which is best made at once and where one is; of those
+ * that a flag keeps from waiting a ring makes something else: it waits for what never comes
+ * (MSG_ERRQUEUE), or knows no more than that it might have to (RWF_NOWAIT of an eventfd). */
 bool pn_operation_is_quick(const struct pn_operation *operation);
 
 /* Begins a call, or keeps it to be begun at the next flush or wait. False: it can't be done here,

@@ -245,6 +245,26 @@ static long call_at_once(const struct pn_operation *operation)
         result = result < 0 ? -errno : result;
     } while (result == -EINTR);
     errno = saved;
+    return operation->sigpipe_below ? pn_perform_end(operation, result) : result;
+}
+
+/* Whether the call might have had something, for all that its descriptors tell. */
+static bool is_promising(const struct pn_operation *operation)
+{
+    struct pollfd needed[2] = {{.fd = operation->readable, .events = POLLIN},
+                               {.fd = operation->writable, .events = POLLOUT}};
+    return poll_now(needed, 2) == (needed[0].fd >= 0) + (needed[1].fd >= 0);
+}
+
+/* A ring leaves some calls to threads of the kernel's, which come too late for a deadline that has
+ * passed, whatever is there: then another thread makes the call after all. */
+static long call_elsewhere(struct pn_engine *engine, const struct pn_operation *operation,
+                           struct pinion_task *task, const struct pn_how *how)
+{
+    const bool is_late = how->deadline != INT64_MAX && how->deadline <= pn_now();
+    const long result = call_by_backend(engine, operation, task, how->deadline);
+    if (result == PN_LATE || (result == -ETIMEDOUT && is_late && is_promising(operation)))
+        return call_on_thread(engine, operation, how);
     return result;
 }
 
@@ -262,6 +282,5 @@ long pn_loop_perform(struct pn_sleeper *sleeper, const struct pn_operation *oper
         return call_on_thread(engine, operation, how);
     if (pn_operation_is_quick(operation))
         return call_at_once(operation);
-    const long result = call_by_backend(engine, operation, task, how->deadline);
-    return result == PN_LATE ? call_on_thread(engine, operation, how) : result;
+    return call_elsewhere(engine, operation, task, how);
 }

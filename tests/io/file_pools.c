@@ -22,3 +22,4 @@ const struct suite_io suite_ios[] = {
     {.name = "default io", .has_concurrent = true, .has_parallel = true, .make = make_default,
      .destroy = keep}};
 const size_t suite_io_count = sizeof suite_ios / sizeof suite_ios[0];
+const bool suite_calls_from_fiber = false;

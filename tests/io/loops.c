@@ -10,3 +10,4 @@
 const struct suite_io suite_ios[] = {LOOPS(1), LOOPS(2), LOOPS(8),
                                      LOOP(8, PARK, IO_URING, "io_uring, park")};
 const size_t suite_io_count = sizeof suite_ios / sizeof suite_ios[0];
+const bool suite_calls_from_fiber = false;

@@ -35,15 +35,10 @@ static int make_loop(const struct suite_io *self, struct pinion_io **io, void **
 
 static void destroy_loop(void *made) { pinion_loop_destroy(made); }
 
-/* Whether a task that suite_start makes is a fiber: not where such a task holds all workers. */
-#ifndef STARTS_FIBERS
-#define STARTS_FIBERS true
-#endif
-
 #define LOOP(cpus, mode, kind, words)                                                              \
     {                                                                                              \
         .name = "loop of " #cpus ", " words, .workers = (cpus) - 1,                                \
-        .has_concurrent = (cpus) > 1, .has_parallel = true, .has_fibers = STARTS_FIBERS,           \
+        .has_concurrent = (cpus) > 1, .has_parallel = true, .has_fibers = true,                   \
         .polls = PINION_IDLE_##mode == PINION_IDLE_POLL, .make = make_loop,                        \
         .destroy = destroy_loop, .how = &(const struct pinion_loop_options)                        \
         {                                                                                          \

@@ -13,3 +13,4 @@ const struct suite_io suite_ios[] = {POOLS(1), POOLS(2), POOLS(8), POLLING_POOL(
                                      POLLING_POOL(2, false, "poll"),
                                      POLLING_POOL(3, true, "poll, eager")};
 const size_t suite_io_count = sizeof suite_ios / sizeof suite_ios[0];
+const bool suite_calls_from_fiber = false;

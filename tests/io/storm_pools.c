@@ -9,3 +9,4 @@ const struct suite_io suite_ios[] = {POOL(1, ADAPTIVE, false, "adaptive"),
                                      POOL(2, ADAPTIVE, false, "adaptive"),
                                      POOL(8, ADAPTIVE, false, "adaptive")};
 const size_t suite_io_count = sizeof suite_ios / sizeof suite_ios[0];
+const bool suite_calls_from_fiber = false;

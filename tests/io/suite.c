@@ -348,7 +348,8 @@ static int tear_down(void **state)
     return atomic_load(&broken) ? -1 : 0;
 }
 
-int main(int argc, char **argv)
+/* All of them: the exit status. */
+static int run_all(void)
 {
     size_t tests = 0;
     while (suite_tests[tests].name)
@@ -366,10 +367,39 @@ int main(int argc, char **argv)
                        entry->suite.of->name);
         units[i] = (struct CMUnitTest){entry->name, run, set_up, tear_down, entry};
     }
-    if (argc > 1) /* "await_*": these alone */
-        cmocka_set_test_filter(argv[1]);
     const int failed = _cmocka_run_group_tests("suite", units, count, NULL, NULL);
     free(units);
     free(entries);
     return failed;
+}
+
+static void run_all_in_task(const void *context, void *result)
+{
+    (void)context;
+    *(int *)result = run_all();
+}
+
+/* A fiber of a loop around all of the tests calls what they call. cmocka's jumps stay on its
+ * stack. */
+static int run_all_in_fiber(void)
+{
+    const struct pinion_loop_options options = {
+        .cpu_count = 1, .plan.placement = PINION_PLACE_NONE, .stack_bytes = 1 << 20};
+    const struct pinion_call call = {.start = run_all_in_task, .result_size = sizeof(int),
+                                     .result_align = alignof(int)};
+    struct pinion_loop *loop;
+    int failed = EXIT_FAILURE;
+    if (pinion_loop_create(&options, &loop))
+        return failed;
+    if (pinion_loop_run(loop, &call, &failed))
+        failed = EXIT_FAILURE;
+    pinion_loop_destroy(loop);
+    return failed;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) /* "await_*": these alone */
+        cmocka_set_test_filter(argv[1]);
+    return suite_calls_from_fiber ? run_all_in_fiber() : run_all();
 }

@@ -78,6 +78,7 @@ extern const struct suite_test suite_tests[];
 /* Given by the file of implementations. */
 extern const struct suite_io suite_ios[];
 extern const size_t suite_io_count;
+extern const bool suite_calls_from_fiber; /* else the program's first thread calls the tests */
 
 /* Destroys the io before the end of the test. */
 void suite_destroy(struct suite *suite);

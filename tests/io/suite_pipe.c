@@ -50,11 +50,15 @@ static void be_ended_by_signals(struct pinion_io *io, void *unused)
     static char bytes[2 * PIPE_BYTES];
     struct read_nothing_future future;
     int in[2], out[2];
+    ssize_t written;
     (void)unused;
     must(pinion_pipe(io, in) == 0 && pinion_pipe(io, out) == 0);
     must(fcntl(out[1], F_SETPIPE_SZ, PIPE_BYTES) == PIPE_BYTES);
     must(read_nothing_parallel(io, &future, io, in[0]) == 0);
-    must(pinion_write_until(io, out[1], bytes, sizeof bytes, suite_now() + MS) == PIPE_BYTES);
+    do /* on a busy machine the deadline may come before the call */
+        written = pinion_write_until(io, out[1], bytes, sizeof bytes, suite_now() + MS);
+    while (written == -ETIMEDOUT);
+    must(written == PIPE_BYTES);
     must(read_nothing_cancel(io, &future) == -ECANCELED);
     must((pinion_close(io, in[0]) | pinion_close(io, in[1])) == 0);
     must((pinion_close(io, out[0]) | pinion_close(io, out[1])) == 0);
@@ -220,6 +224,8 @@ static void a_write_that_nobody_reads_raises_no_signal(struct suite *suite)
     struct within within;
     sigset_t mask;
     expect_no_sigpipe(suite->io);
+    if (suite_calls_from_fiber) /* its thread has it blocked */
+        skip();
     assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &mask), 0);
     assert_int_equal(sigismember(&mask, SIGPIPE), 0);
     within_start(suite, &within, write_to_nobody, NULL, false);
@@ -230,6 +236,8 @@ static void a_signal_of_the_program_that_was_pending_stays(struct suite *suite)
 {
     sigset_t set;
     int taken;
+    if (suite_calls_from_fiber) /* as who writes on its thread, it is a loop's to take */
+        skip();
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGPIPE);
     assert_int_equal(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);

@@ -12,3 +12,4 @@ const struct suite_io suite_ios[] = {
     POLLING_POOL(2, false, "poll"),
 };
 const size_t suite_io_count = sizeof suite_ios / sizeof suite_ios[0];
+const bool suite_calls_from_fiber = false;
