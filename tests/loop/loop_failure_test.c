@@ -165,12 +165,39 @@ static void all_threads_may_be_refused(void **state)
     assert_true(atomic_load(&failures) > 0);
 }
 
+/* By a thread outside of it, while nobody is in it. */
+static void without_threads_outside_calls_are_refused_or_run_in_the_caller(void **state)
+{
+    struct pinion_loop *loop = loop_of(2);
+    struct pinion_io *io = pinion_loop_io(loop);
+    struct be_reserved_future future;
+    (void)state;
+    atomic_store(&async_runs, 0);
+    atomic_store(&failures, 0);
+    atomic_store(&all_after, true);
+    atomic_store(&threads_left, 0);
+    assert_int_equal(be_reserved_concurrent(io, &future, io), -EAGAIN);
+    assert_true(*pinion_error_detail());
+    assert_int_equal(be_reserved_parallel(io, &future, io), -EAGAIN);
+    struct be_async_future here = be_async_async(io, io, 6);
+    assert_null(here.future.task);
+    assert_int_equal(be_async_await(io, &here), 7);
+    atomic_store(&threads_left, -1);
+    atomic_store(&all_after, false);
+    assert_int_equal(be_reserved_parallel(io, &future, io), 0);
+    assert_int_equal(be_reserved_await(io, &future), 0);
+    wait_until(be_reserved_concurrent(io, &future, io) == 0); /* it is not asked for at once */
+    assert_int_equal(be_reserved_await(io, &future), 0);
+    pinion_loop_destroy(loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_allocation_may_fail_once),
         cmocka_unit_test(every_thread_may_be_refused_once),
         cmocka_unit_test(all_threads_may_be_refused),
+        cmocka_unit_test(without_threads_outside_calls_are_refused_or_run_in_the_caller),
     };
     must(pinion_topology_load(NULL, &topology) == 0);
     const int failed = run_on_both(tests);
