@@ -24,6 +24,24 @@
 
 /* ---- sleeping ---- */
 
+static void nap(void)
+{
+    const struct timespec while_ = {.tv_nsec = NO_STACK_NS};
+    (void)nanosleep(&while_, NULL);
+}
+
+/* An error passes, or comes again: where a filter was set up since, say. Then it is told, and not
+ * asked for without a pause. */
+static void wait_in_backend(struct pn_worker *worker, struct pn_engine *engine, int64_t deadline)
+{
+    const int error = pn_backend_wait(engine->backend, deadline);
+    if (PN_LIKELY(!error))
+        return;
+    pn_crew_degrade(worker->crew, error, "worker %u can't wait for what is under way: %s",
+                    worker->index, strerrordesc_np(-error));
+    nap();
+}
+
 static void rest(struct pn_worker *worker, struct pn_engine *engine, int64_t deadline)
 {
     struct pn_loop_worker *slot = engine->slot;
@@ -38,7 +56,7 @@ static void rest(struct pn_worker *worker, struct pn_engine *engine, int64_t dea
         pn_load_seq_cst(&slot->inbox))
         return;
     if (waits) {
-        (void)pn_backend_wait(engine->backend, deadline); /* an error passes, or comes again */
+        wait_in_backend(worker, engine, deadline);
         return;
     }
     while (pn_load_acquire(&worker->signal) == PN_SIGNAL_SLEEPING) /* pairs with who signals */
@@ -156,14 +174,13 @@ static bool crew_ends(struct pn_worker *worker, struct pn_engine *engine)
 }
 
 /* Whether it searches, as who asks for workers counts on, is up to those who can. */
-static void nap(struct pn_worker *worker, int error)
+static void nap_without_engine(struct pn_worker *worker, int error)
 {
     struct pn_crew *crew = worker->crew;
-    const struct timespec while_ = {.tv_nsec = NO_STACK_NS};
     pn_crew_degrade(crew, error, "worker %u had to wait for what it waits in: %s", worker->index,
                     strerrordesc_np(-error));
     stop_searching(worker);
-    (void)nanosleep(&while_, NULL);
+    nap();
     pn_scout_begin(&worker->scout);
     pn_idle_search(&crew->scheduler.idle, worker->neighbors->home);
 }
@@ -176,7 +193,7 @@ static bool create_engine(struct pn_worker *worker, struct pn_engine **engine)
     while ((error = pn_engine_create(pn_loop_worker_of(worker), engine))) {
         if (pn_load_seq_cst(&crew->ending) && !pn_scheduler_has_work(&crew->scheduler))
             return false;
-        nap(worker, error);
+        nap_without_engine(worker, error);
     }
     return true;
 }

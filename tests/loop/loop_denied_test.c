@@ -145,6 +145,41 @@ static void denied_later_it_is_epoll_too(void **state)
     in_a_child(deny_later, NULL);
 }
 
+/* Then what is under way stays so. The rest goes on, without spinning, and it is told. */
+static void go_on_without_enter(struct pinion_io *io, void *loop)
+{
+    struct read_all_future reader;
+    int ends[2];
+    char byte;
+    must(pinion_pipe(io, ends) == 0);
+    must(read_all_concurrent(io, &reader, io, ends[0], &byte, 1) == 0);
+    deny(SYS_io_uring_enter, EPERM);
+    const uint64_t before = loop_stats(loop).parked;
+    tour_sleeps(io);
+    must(pinion_sleep(io, 20000000) == 0);
+    must(loop_stats(loop).parked - before < 100);
+    char *words = words_of(loop);
+    must(strstr(words, "worker 0 can't wait"));
+    _exit(0);
+}
+
+static void deny_enter_later(void *unused)
+{
+    const struct pinion_loop_options options = {
+        .cpu_count = 1, .backend = PINION_BACKEND_IO_URING};
+    struct pinion_loop *loop = make_loop(&options);
+    (void)unused;
+    run_in(loop, go_on_without_enter, loop);
+}
+
+static void denied_what_it_has_already_a_loop_says_so_and_does_not_spin(void **state)
+{
+    (void)state;
+    if (!has_rings())
+        skip();
+    in_a_child(deny_enter_later, NULL);
+}
+
 /* ---- a ring with less ---- */
 
 struct rung {
@@ -298,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_of_its_system_calls_denied_it_is_epoll_and_says_why),
         cmocka_unit_test(denied_later_it_is_epoll_too),
+        cmocka_unit_test(denied_what_it_has_already_a_loop_says_so_and_does_not_spin),
         cmocka_unit_test(each_rung_of_older_kernels_serves),
         cmocka_unit_test(without_sqpoll_a_loop_that_wants_it_serves_and_says_so),
         cmocka_unit_test(operations_that_the_ring_lacks_are_made_by_threads),

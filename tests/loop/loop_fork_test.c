@@ -106,7 +106,7 @@ static void use_new_ones(void)
 
 /* ---- by another thread ---- */
 
-static atomic_bool runs;
+static atomic_bool runs, is_over;
 
 static void be_busy(struct pinion_io *io, void *unused)
 {
@@ -143,6 +143,45 @@ static void a_child_leaves_the_running_loop_of_its_parent_alone(void **state)
     pinion_loop_stop(loop);
     must(pthread_join(worker, NULL) == 0);
     run_in(loop, use_fibers, NULL);
+    pinion_loop_destroy(loop);
+}
+
+static void *make_and_destroy(void *unused)
+{
+    (void)unused;
+    while (!atomic_load(&is_over)) {
+        struct pinion_loop *loop = loop_of(2);
+        run_in(loop, use_fibers, NULL);
+        pinion_loop_destroy(loop);
+    }
+    return NULL;
+}
+
+static void a_fork_may_come_while_loops_are_made_used_and_destroyed(void **state)
+{
+    pthread_t makers[2], worker;
+    struct pinion_loop *loop = loop_of(2);
+    (void)state;
+    atomic_store(&runs, false);
+    atomic_store(&is_over, false);
+    must(pthread_create(&worker, NULL, work_in, loop) == 0);
+    for (int i = 0; i < 2; i++)
+        must(pthread_create(&makers[i], NULL, make_and_destroy, NULL) == 0);
+    wait_until(atomic_load(&runs));
+    for (int i = 0; i < 30; i++) {
+        const pid_t child = start_child();
+        if (child == 0) {
+            must_refuse(loop);
+            use_new_ones();
+            _exit(0);
+        }
+        must_end_well(child);
+    }
+    atomic_store(&is_over, true);
+    pinion_loop_stop(loop);
+    must(pthread_join(worker, NULL) == 0);
+    for (int i = 0; i < 2; i++)
+        must(pthread_join(makers[i], NULL) == 0);
     pinion_loop_destroy(loop);
 }
 
@@ -247,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_child_leaves_the_running_loop_of_its_parent_alone),
+        cmocka_unit_test(a_fork_may_come_while_loops_are_made_used_and_destroyed),
         cmocka_unit_test_setup(a_child_that_the_main_task_forked_goes_on_after_run, clear_shared),
         cmocka_unit_test_setup(a_child_that_a_workers_fiber_forked_ends_with_its_task,
                                clear_shared),

@@ -96,37 +96,80 @@ static void without_descriptors_accept_says_so_and_goes_on_once_there_are_some(v
     pinion_loop_destroy(server.loop);
 }
 
-PINION_TASK(ssize_t, read_one, (struct pinion_io *, io), (int, descriptor), (int64_t, deadline))
+typedef long wait_fn(struct pinion_io *io, int descriptor, int64_t deadline);
+
+static long by_read(struct pinion_io *io, int descriptor, int64_t deadline)
 {
     char byte;
     return pinion_read_until(io, descriptor, &byte, 1, deadline);
 }
 
+static long by_recv(struct pinion_io *io, int descriptor, int64_t deadline)
+{
+    char byte;
+    return pinion_recv_until(io, descriptor, &byte, 1, 0, deadline);
+}
+
+static long by_accept(struct pinion_io *io, int descriptor, int64_t deadline)
+{
+    return pinion_accept_until(io, descriptor, NULL, NULL, deadline);
+}
+
+static long by_poll(struct pinion_io *io, int descriptor, int64_t deadline)
+{
+    struct pollfd both[2] = {{.fd = descriptor, .events = POLLIN}, {.fd = -1}};
+    const long result = pinion_poll_until(io, both, 2, deadline);
+    must(result <= 0 || both[0].revents == POLLNVAL); /* looked at again in the end */
+    return result >= 0 ? -ETIMEDOUT : result;
+}
+
+PINION_TASK(long, wait_for_one, (struct pinion_io *, io), (wait_fn *, wait), (int, descriptor),
+            (int64_t, deadline))
+{
+    return wait(io, descriptor, deadline);
+}
+
+static int silent_descriptor(struct pinion_io *io, wait_fn *wait, int *other)
+{
+    int ends[2];
+    *other = -1;
+    if (wait == by_accept)
+        return pinion_listen_on(io, "127.0.0.1:0", 0);
+    must((wait == by_recv ? socketpair(AF_UNIX, SOCK_STREAM, 0, ends) : pipe(ends)) == 0);
+    *other = ends[1];
+    return ends[0];
+}
+
 /* It waits for what it was: a request and its deadline end that. The number is free for another
  * file, which others can use. */
-static void close_under_waiters(struct pinion_io *io, void *unused)
+static void close_under(struct pinion_io *io, wait_fn *wait)
 {
-    int ends[2], others[2];
-    struct read_one_future canceled, late;
-    (void)unused;
-    must(pinion_pipe(io, ends) == 0);
-    must(read_one_concurrent(io, &canceled, io, ends[0], PINION_FOREVER) == 0);
-    must(read_one_concurrent(io, &late, io, ends[0],
-                             pinion_now(io, CLOCK_MONOTONIC) + 5000000) == 0);
+    int other, others[2];
+    struct wait_for_one_future canceled, late, reader;
+    const int descriptor = silent_descriptor(io, wait, &other);
+    must(wait_for_one_concurrent(io, &canceled, io, wait, descriptor, PINION_FOREVER) == 0);
+    must(wait_for_one_concurrent(io, &late, io, wait, descriptor, clock_ns() + 5000000) == 0);
     must(pinion_sleep(io, 1000000) == 0); /* most likely they wait by then */
-    must(pinion_close(io, ends[0]) == 0);
+    must(pinion_close(io, descriptor) == 0);
     must(pinion_sleep(io, 1000000) == 0);
-    must(read_one(io, ends[0], PINION_FOREVER) == -EBADF);
-    must(read_one_cancel(io, &canceled) == -ECANCELED);
-    must(read_one_await(io, &late) == -ETIMEDOUT);
-    must(pinion_pipe(io, others) == 0 && others[0] == ends[0]);
-    must(read_one_concurrent(io, &canceled, io, others[0], PINION_FOREVER) == 0);
+    must(wait == by_poll || wait(io, descriptor, PINION_FOREVER) == -EBADF);
+    must(wait_for_one_cancel(io, &canceled) == -ECANCELED);
+    must(wait_for_one_await(io, &late) == -ETIMEDOUT);
+    must(pinion_pipe(io, others) == 0 && others[0] == descriptor);
+    must(wait_for_one_concurrent(io, &reader, io, by_read, others[0], PINION_FOREVER) == 0);
     must(pinion_sleep(io, 1000000) == 0);
     must(pinion_write(io, others[1], "x", 1) == 1);
-    must(read_one_await(io, &canceled) == 1);
-    for (int i = 0; i < 2; i++)
-        must(pinion_close(io, others[i]) == 0);
-    must(pinion_close(io, ends[1]) == 0);
+    must(wait_for_one_await(io, &reader) == 1);
+    must(pinion_close(io, others[0]) == 0 && pinion_close(io, others[1]) == 0);
+    must(other < 0 || pinion_close(io, other) == 0);
+}
+
+static void close_under_waiters(struct pinion_io *io, void *unused)
+{
+    wait_fn *const waits[] = {by_read, by_recv, by_accept, by_poll};
+    (void)unused;
+    for (int i = 0; i < 4; i++)
+        close_under(io, waits[i]);
 }
 
 static void a_descriptor_closed_under_waiters_leaves_them_to_cancels_and_deadlines(void **state)

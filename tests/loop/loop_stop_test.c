@@ -5,7 +5,9 @@
  */
 #include "loops.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -207,10 +209,36 @@ static long in_an_open(struct pinion_io *io)
     return result;
 }
 
+/* Who answers it is libc, which can't be interrupted; here, once it is over. */
+static atomic_bool is_over;
+
+int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                struct addrinfo **result)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    if (!host || strcmp(host, "name.invalid") != 0 || (hints->ai_flags & AI_NUMERICHOST)) {
+        *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+        return real(host, service, hints, result);
+    }
+    wait_until(atomic_load(&is_over));
+    return EAI_AGAIN;
+}
+
+static long in_a_lookup(struct pinion_io *io)
+{
+    struct addrinfo *list;
+    atomic_store(&is_over, false);
+    note_begun();
+    const long result = pinion_getaddrinfo(io, "name.invalid", NULL, NULL, &list);
+    atomic_store(&is_over, true);
+    return result;
+}
+
 static long (*const ways[])(struct pinion_io *) = {
     in_a_sleep,  in_a_read, in_a_poll,  in_an_accept, in_a_get,    in_a_put,
     in_a_lock,   in_a_write_lock, in_a_condition, in_an_event, in_a_semaphore, in_a_futex,
     in_an_await, in_an_await_of_a_parallel_one, in_a_select, in_a_group, in_a_signal, in_an_open,
+    in_a_lookup,
 };
 #define WAYS (sizeof ways / sizeof ways[0])
 

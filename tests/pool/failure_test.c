@@ -8,51 +8,12 @@
  * The library is linked statically here, and its calls are diverted by the linker (--wrap).
  */
 #include "support.h"
+#include "../failing.h"
 
 #include <signal.h>
-#include <sys/mman.h>
 
-/* What is left to go well before a failure; negative: nothing fails. */
-static _Atomic long allocations_left = -1, threads_left = -1;
-static _Atomic bool all_after;
-static _Atomic unsigned failures;
-
-static bool is_to_fail(_Atomic long *left)
-{
-    long seen = atomic_load(left);
-    do {
-        if (seen < 0 || (seen == 0 && atomic_load(&failures) && !atomic_load(&all_after)))
-            return false;
-    } while (seen > 0 && !atomic_compare_exchange_weak(left, &seen, seen - 1));
-    if (seen != 0)
-        return false;
-    atomic_fetch_add(&failures, 1);
-    return true;
-}
-
-#define FAILING(type, name, parameters, arguments, failed)                                         \
-    type __real_##name parameters;                                                                 \
-    type __wrap_##name parameters;                                                                 \
-    type __wrap_##name parameters                                                                  \
-    {                                                                                              \
-        if (is_to_fail(&allocations_left)) {                                                       \
-            errno = ENOMEM;                                                                        \
-            return failed;                                                                         \
-        }                                                                                          \
-        return __real_##name arguments;                                                            \
-    }
-
-FAILING(void *, malloc, (size_t size), (size), NULL)
-FAILING(void *, calloc, (size_t count, size_t size), (count, size), NULL)
-FAILING(void *, realloc, (void *pointer, size_t size), (pointer, size), NULL)
-FAILING(void *, aligned_alloc, (size_t align, size_t size), (align, size), NULL)
-#ifdef WITH_JEMALLOC
-FAILING(void *, mallocx, (size_t size, int flags), (size, flags), NULL)
-#endif
-FAILING(void *, mmap64,
-        (void *address, size_t length, int protection, int flags, int file, off_t offset),
-        (address, length, protection, flags, file, offset), MAP_FAILED)
-
+/* As allocations_left. */
+static _Atomic long threads_left = -1;
 /* Threads whose maker had blocked what they are to block, and others. */
 static atomic_uint threads_deaf, threads_hearing;
 
