@@ -227,11 +227,10 @@ static void watch_work(struct pinion_io *io, void *argument)
     _exit(made || more > work->enters_most ? EXIT_SYSTEM_CALLS : EXIT_OK);
 }
 
-/* In a child, which ends as it is: to end a loop takes system calls. */
-static void assert_calls(const struct pinion_loop_options *options, struct work *work)
+/* In a child, which ends as it is: to end a loop takes system calls. How it ended. */
+static int watch_in_a_child(const struct pinion_loop_options *options, struct work *work)
 {
     int status;
-    assert_int_equal(pipe(work->ends), 0);
     (void)fflush(NULL);
     const pid_t child = fork();
     assert_true(child >= 0);
@@ -240,13 +239,24 @@ static void assert_calls(const struct pinion_loop_options *options, struct work 
         run_in(make_loop(options), watch_work, work);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(close(work->ends[0]) | close(work->ends[1]), 0);
     assert_true(WIFEXITED(status));
-    if (WEXITSTATUS(status) == EXIT_NO_FILTER) {
+    return WEXITSTATUS(status);
+}
+
+/* Who wants a lock sleeps if the thread that holds it was preempted, on a busy machine: so once of
+ * several times will do. */
+static void assert_calls(const struct pinion_loop_options *options, struct work *work)
+{
+    int exit_status = EXIT_SYSTEM_CALLS;
+    assert_int_equal(pipe(work->ends), 0);
+    for (int i = 0; i < 5 && exit_status == EXIT_SYSTEM_CALLS; i++)
+        exit_status = watch_in_a_child(options, work);
+    assert_int_equal(close(work->ends[0]) | close(work->ends[1]), 0);
+    if (exit_status == EXIT_NO_FILTER) {
         print_message("the kernel has no system call filters\n");
         skip();
     }
-    assert_int_equal(WEXITSTATUS(status), EXIT_OK);
+    assert_int_equal(exit_status, EXIT_OK);
 }
 
 static void a_polling_loop_makes_no_system_call_but_to_submit(void **state)
