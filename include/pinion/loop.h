@@ -35,8 +35,8 @@ struct pinion_loop;
 /* What a worker waits in. */
 enum pinion_backend {
     PINION_BACKEND_AUTO,     /* io_uring; epoll where there can be none */
-    PINION_BACKEND_IO_URING, /* where it is denied: epoll, and the report says so; with strict the
-                                kernel's error */
+    PINION_BACKEND_IO_URING, /* where it is denied: epoll, and the report says so; with strict
+                                create gives the kernel's error */
     PINION_BACKEND_EPOLL
 };
 
@@ -84,7 +84,8 @@ PINION_API int pinion_loop_run(struct pinion_loop *loop, const struct pinion_cal
                                void *result);
 
 /* Requests cancelation of the main_task of who is in pinion_loop_run; does nothing if nobody is.
- * Any thread, and a signal's handler. */
+ * Any thread, and a signal's handler. In a child of the process that made the loop it does
+ * nothing. */
 PINION_API void pinion_loop_stop(struct pinion_loop *loop);
 
 /* Waits for detached tasks, joins every thread and frees the loop. Called once, by any thread but

