@@ -15,7 +15,8 @@
  *
  * A side that one thread alone uses is biased to it (bias.h): while nothing has to wait there, that
  * thread moves items without its turn, by plain accesses. Who wants then has a heavy fence between
- * its write and its read; if that is not worth it, it ends the other side's bias.
+ * its write and its read; where that would be needed too often, the other side is told to have a
+ * fence of its own for each move (is_fenced).
  *
  * Neither side waits for more than half of the capacity at a time: so they never both wait, each
  * for more than the other has left.
@@ -40,9 +41,9 @@
 #define LOOKS_MIN  8u
 
 /* What a heavy fence costs, in items that are moved without locked instructions instead; and so
- * many may be owed before who sleeps ends the other side's bias rather than have fences. */
-#define ITEMS_A_FENCE 128u
-#define ITEMS_OWED    4096u
+ * many may be owed before the other side is told to have a fence of its own for each move. */
+#define ITEMS_A_FENCE 512u
+#define ITEMS_OWED    2048u
 
 _Static_assert(sizeof(struct pinion_queue_side) == 2 * (size_t)PN_LINE_PAIR, "see its paddings");
 _Static_assert(sizeof(struct pinion_queue) == 5 * (size_t)PN_LINE_PAIR, "see its paddings");
@@ -193,16 +194,16 @@ static bool look(const struct pn_move *move, uint64_t target)
 static void order_after_want(const struct pn_move *move)
 {
     struct pinion_queue_side *side = side_of(move), *other = other_side_of(move);
-    if (!pn_bias_is_others(&other->bias))
-        return; /* all that is written and read is in one total order, or by this thread */
+    /* There is a full fence in it, too. Relaxed: is_fenced was set in this side's turn. */
+    if (!pn_bias_is_others(&other->bias) || pn_load_relaxed(&other->is_fenced))
+        return;
     const uint64_t count = COUNT(pn_load_relaxed(&other->position)); /* to count by */
     const uint64_t paid = count - side->fenced, owed = side->owed + (uint64_t)ITEMS_A_FENCE;
     side->fenced = count;
     side->owed = paid < owed ? (uint32_t)(owed - paid) : 0;
     if (side->owed > ITEMS_OWED)
-        pn_bias_end(&other->bias);
-    else
-        pn_heavy_fence(); /* pairs with the light one in move_alone */
+        pn_store_relaxed(&other->is_fenced, 1u); /* seen after the fence here */
+    pn_heavy_fence(); /* pairs with the light one in move_alone */
 }
 
 /* Waits until the other side has come to `target`. */
@@ -301,7 +302,10 @@ PN_BOTH size_t move_alone(struct pinion_io *io, const struct pn_move *move)
     if (!pn_bias_enter(&side->bias))
         return 0;
     const size_t moved = move_inside(move, &count);
-    pn_light_fence(); /* pairs with the heavy one in order_after_want */
+    if (pn_load_relaxed(&side->is_fenced))
+        pn_fence_seq_cst(); /* pairs with the one in pn_bias_is_others, … */
+    else
+        pn_light_fence(); /* … with the heavy one in order_after_want */
     const uint64_t wanted = pn_load_relaxed(&other->wanted);
     pn_bias_leave(&side->bias);
     if (PN_UNLIKELY(wanted) && moved && count >= wanted - 1)

@@ -87,8 +87,10 @@ struct three_users : users<three_users, 3> {
     static const int others_uses = 2;
 };
 
+enum order { BY_HEAVY_FENCE, BY_END, BY_FULL_FENCES };
+
 /* Thread 0 puts something there at its last use, thread 1 wants it. */
-template <typename T, bool ends, int puts_at> struct wanting : bias_model<T, 2> {
+template <typename T, enum order order, int puts_at> struct wanting : bias_model<T, 2> {
     _Atomic(uint32_t) is_there, is_wanted;
     bool was_wanted, was_there;
 
@@ -103,7 +105,10 @@ template <typename T, bool ends, int puts_at> struct wanting : bias_model<T, 2> 
     {
         if (pn_bias_enter(&this->bias)) {
             pn_store_release(&is_there, 1u);
-            pn_light_fence();
+            if (order == BY_FULL_FENCES)
+                pn_fence_seq_cst();
+            else
+                pn_light_fence();
             was_wanted = pn_load_relaxed(&is_wanted);
             pn_bias_leave(&this->bias);
             return;
@@ -116,12 +121,11 @@ template <typename T, bool ends, int puts_at> struct wanting : bias_model<T, 2> 
     void want()
     {
         pn_store_seq_cst(&is_wanted, 1u);
-        if (pn_bias_is_others(&this->bias)) {
-            if (ends)
-                pn_bias_end(&this->bias);
-            else
-                pn_heavy_fence();
-        }
+        const bool is_others = pn_bias_is_others(&this->bias);
+        if (is_others && order == BY_END)
+            pn_bias_end(&this->bias);
+        if (is_others && order == BY_HEAVY_FENCE)
+            pn_heavy_fence();
         was_there = pn_load_seq_cst(&is_there);
     }
 
@@ -139,15 +143,17 @@ template <typename T, bool ends, int puts_at> struct wanting : bias_model<T, 2> 
     void end() { MUST(was_wanted || was_there); }
 };
 
-struct wanting_alone : wanting<wanting_alone, false, 4> {};
-struct wanting_ended : wanting<wanting_ended, true, 4> {};
-struct wanting_at_once : wanting<wanting_at_once, false, 1> {};
+struct wanting_alone : wanting<wanting_alone, BY_HEAVY_FENCE, 4> {};
+struct wanting_ended : wanting<wanting_ended, BY_END, 4> {};
+struct wanting_fenced : wanting<wanting_fenced, BY_FULL_FENCES, 4> {};
+struct wanting_at_once : wanting<wanting_at_once, BY_HEAVY_FENCE, 1> {};
 
 static bool run()
 {
     return model_all<two_users>(2) &&
            model_all<wanting_alone>(4) &&
            model_all<wanting_ended>(3) &&
+           model_all<wanting_fenced>(4) &&
            model_all<wanting_at_once>(4) &&
            model_random<two_users>(50000) &&
            model_random<two_users_often>(50000) &&
