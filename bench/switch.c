@@ -7,6 +7,7 @@
  * the bounds of the stack. Boost's jump does not; its fiber is what users call, the jump is below
  * that. swapcontext keeps the signal mask, by a system call.
  */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <ucontext.h>
 
@@ -25,6 +26,8 @@ static const char about[] =
 struct other {
     uint64_t count;
     struct pn_fiber home, *fiber;
+    struct pn_continuation here, there; /* of the bare switch */
+    bool has_bare;
     ucontext_t home_context, context;
 };
 
@@ -72,6 +75,29 @@ static int64_t run_fiber(void *context, uint64_t n)
     return check(start, n / 2);
 }
 
+static void bare_main(void *argument)
+{
+    struct other *its = argument;
+    for (;;) {
+        its->count++;
+        pn_switch(&its->there, &its->here);
+    }
+}
+
+static int64_t run_bare(void *context, uint64_t n)
+{
+    (void)context;
+    if (!other.has_bare) {
+        const struct pn_stack stack = stack_new();
+        pn_switch_prepare(&other.there, stack.low, stack.low + stack.bytes, bare_main, &other);
+        other.has_bare = true;
+    }
+    const int64_t start = rounds_now();
+    for (uint64_t i = 0; i < n / 2; i++)
+        pn_switch(&other.here, &other.there);
+    return check(start, n / 2);
+}
+
 static void context_main(void)
 {
     for (;;) {
@@ -110,10 +136,13 @@ int main(int argc, char **argv)
         contest_row(&rounds, &boost, &resume, "switch"),
         rounds_row(&rounds, run_swapcontext, NULL, "switch: swapcontext"),
     };
-    struct rounds_row *ours = rounds_row(&rounds, run_fiber, NULL, "switch: pinion");
-    ours->step = 2;
-    for (size_t i = 0; i < sizeof peers / sizeof peers[0]; i++)
-        contest_compare(ours, peers[i]);
+    struct rounds_row *ours[] = {rounds_row(&rounds, run_fiber, NULL, "switch: pinion"),
+                                 rounds_row(&rounds, run_bare, NULL, "switch: pinion, bare")};
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+        ours[i]->step = 2;
+        for (size_t j = 0; j < sizeof peers / sizeof peers[0]; j++)
+            contest_compare(ours[i], peers[j]);
+    }
     rounds_run(&rounds);
     child_end_all();
     return rounds_end(&rounds);
