@@ -101,7 +101,7 @@ def figure_row(told, start, least, most):
             value, unit = figure["value"], figure["unit"]
             aim = "≥ %g" % least if least else "≤ %g" % most
             return "| %s | %.1f %s | | | %s | %s |" % (
-                figure["name"], value, unit, aim, "met" if least <= value <= most else "missed")
+                figure["name"], value, unit, aim, "met" if (not least or least <= value) and value <= most else "missed")
     return None
 
 

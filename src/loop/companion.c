@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "backend.h"
 #include "check.h"
 #include "engine.h"
 #include "loop.h"
@@ -15,7 +16,8 @@
 
 /* ---- home ---- */
 
-/* Looks for a while, and then sleeps, as the idle mode says. */
+/* Looks for a while, as the idle mode says, and then sleeps: at once where the kernel is to end the
+ * wait, as a thread does in a call. */
 static void attend(void *argument)
 {
     struct pn_engine *engine = argument;
@@ -31,7 +33,7 @@ static void attend(void *argument)
         const int64_t now = pn_worker_time_of_look(worker, looks);
         if (looks++ == 0)
             since = now;
-        if (now - since < worker->crew->spin_ns) {
+        if (!pn_backend_has_pending(engine->backend) && now - since < worker->crew->spin_ns) {
             pn_pause();
         } else {
             pn_loop_sleep(worker, engine, INT64_MAX);
