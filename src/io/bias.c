@@ -22,25 +22,24 @@ static void wait_for(struct pinion_bias *bias, bool (*is_over)(const struct pini
             (void)sched_yield();
 }
 
-/* Acquire, both: what was done inside; pairs with leave, … */
+/* Acquire: what was done inside; pairs with leave. */
 static bool is_out(const struct pinion_bias *bias) { return !pn_load_acquire(&bias->is_inside); }
 
-/* … and with who ended the bias. */
 static bool is_ended(const struct pinion_bias *bias)
 {
-    return pn_load_acquire(&bias->owner) == PN_BIAS_NONE;
+    return pn_load_relaxed(&bias->owner) == PN_BIAS_NONE; /* it is acquired after */
 }
 
 /* From what it is. False: it has become something else. */
 static bool end(struct pinion_bias *bias, uintptr_t owner)
 {
-    if (!(owner & 1)) /* sequentially consistent: before the lock is taken; as give does */
-        return pn_cas_seq_cst(&bias->owner, &owner, PN_BIAS_NONE);
-    if (!pn_cas_seq_cst(&bias->owner, &owner, PN_BIAS_LEAVING))
+    if (!(owner & 1)) /* all have been in the lock, which orders what they do */
+        return pn_cas_relaxed(&bias->owner, &owner, PN_BIAS_NONE);
+    if (!pn_cas_relaxed(&bias->owner, &owner, PN_BIAS_LEAVING))
         return false;
     pn_heavy_fence(); /* pairs with the light one in enter */
     wait_for(bias, is_out);
-    pn_store_release(&bias->owner, PN_BIAS_NONE); /* pairs with is_ended */
+    pn_store_release(&bias->owner, PN_BIAS_NONE); /* pairs with the loads in pn_bias_end, come and is_others */
     return true;
 }
 
@@ -62,7 +61,7 @@ static void give(struct pinion_bias *bias, uintptr_t self)
 {
     if (++bias->uses != PN_USES_ALONE || !pn_heavy_fence_prepare())
         return;
-    if (pn_cas_seq_cst(&bias->owner, &self, self | 1))
+    if (pn_cas_relaxed(&bias->owner, &self, self | 1)) /* the lock orders what was done so far */
         pn_fence_seq_cst(); /* before what is read inside; pairs with is_others' load */
 }
 
@@ -72,7 +71,7 @@ void pn_bias_come(struct pinion_bias *bias, bool may_give)
     uintptr_t owner = pn_load_acquire(&bias->owner); /* pairs with end */
     if (owner == PN_BIAS_NONE || owner == (self | 1))
         return;
-    if (owner == 0 && pn_cas_seq_cst(&bias->owner, &owner, self))
+    if (owner == 0 && pn_cas_relaxed(&bias->owner, &owner, self))
         return;
     if (owner != self)
         pn_bias_end(bias);

@@ -19,11 +19,8 @@
 struct pn_context {
     long any;
 };
-static struct pn_context *pn_context()
-{
-    static struct pn_context contexts[4];
-    return &contexts[rl::ctx().threadx_->index_];
-}
+static struct pn_context contexts[3];
+static struct pn_context *pn_context() { return &contexts[rl::ctx().threadx_->index_]; }
 
 bool pn_heavy_fence_prepare(void) { return true; }
 void pn_heavy_fence(void) { model_heavy_fence(RL_INFO); }
@@ -35,11 +32,12 @@ template <typename T, int threads> struct bias_model : model<T, threads> {
     _Atomic(uint32_t) lock;
     rl::var<int> sum;
 
-    void begin_bias()
+    /* has_owner: thread 0. */
+    void begin_bias(bool has_owner)
     {
         model_sleepers.clear();
         pn_lock_init(&lock, true);
-        pn_store_relaxed(&bias.owner, (uintptr_t)0);
+        pn_store_relaxed(&bias.owner, has_owner ? (uintptr_t)&contexts[0] | 1 : (uintptr_t)0);
         pn_store_relaxed(&bias.is_inside, 0u);
         bias.uses = 0;
         sum($) = 0;
@@ -61,8 +59,8 @@ template <typename T, int threads> struct bias_model : model<T, threads> {
     }
 };
 
-template <typename T, int threads> struct users : bias_model<T, threads> {
-    void begin() { this->begin_bias(); }
+template <typename T, int threads, bool has_owner = false> struct users : bias_model<T, threads> {
+    void begin() { this->begin_bias(has_owner); }
 
     /* The first comes to own it, if it is not disturbed. */
     void thread(unsigned index)
@@ -89,14 +87,23 @@ struct three_users : users<three_users, 3> {
 
 enum order { BY_HEAVY_FENCE, BY_END, BY_FULL_FENCES };
 
-/* Thread 0 puts something there at its last use, thread 1 wants it. */
-template <typename T, enum order order, int puts_at> struct wanting : bias_model<T, 2> {
+struct two_users_owned : users<two_users_owned, 2, true> {
+    static const int others_uses = 2;
+};
+
+struct three_users_owned : users<three_users_owned, 3, true> {
+    static const int others_uses = 1;
+};
+
+/* Thread 0 puts something there at its last use, thread 1 wants it; a third ends the bias. */
+template <typename T, enum order order, int puts_at, int threads = 2, bool has_owner = false>
+struct wanting : bias_model<T, threads> {
     _Atomic(uint32_t) is_there, is_wanted;
     bool was_wanted, was_there;
 
     void begin()
     {
-        this->begin_bias();
+        this->begin_bias(has_owner);
         pn_store_relaxed(&is_there, 0u);
         pn_store_relaxed(&is_wanted, 0u);
     }
@@ -131,10 +138,12 @@ template <typename T, enum order order, int puts_at> struct wanting : bias_model
 
     void thread(unsigned index)
     {
-        if (index) {
+        if (index == 1)
             want();
+        if (index == 2)
+            pn_bias_end(&this->bias);
+        if (index)
             return;
-        }
         for (int i = 1; i < puts_at; i++)
             this->use();
         put();
@@ -146,6 +155,7 @@ template <typename T, enum order order, int puts_at> struct wanting : bias_model
 struct wanting_alone : wanting<wanting_alone, BY_HEAVY_FENCE, 4> {};
 struct wanting_ended : wanting<wanting_ended, BY_END, 4> {};
 struct wanting_fenced : wanting<wanting_fenced, BY_FULL_FENCES, 4> {};
+struct wanting_beside : wanting<wanting_beside, BY_HEAVY_FENCE, 2, 3, true> {};
 struct wanting_at_once : wanting<wanting_at_once, BY_HEAVY_FENCE, 1> {};
 
 static bool run()
@@ -158,6 +168,9 @@ static bool run()
            model_random<two_users>(50000) &&
            model_random<two_users_often>(50000) &&
            model_random<three_users>(100000) &&
+           model_random<two_users_owned>(50000) &&
+           model_random<three_users_owned>(100000) &&
+           model_random<wanting_beside>(100000) &&
            model_random<wanting_alone>(50000) &&
            model_random<wanting_ended>(50000);
 }

@@ -241,6 +241,9 @@ SURVIVORS = {
     ('task.c', 'pn_task_finish', 'pn_exchange_acq_rel(', 'release'): PLAIN,
     ('task.c', 'pn_task_take', 'pn_cas_acq_rel(', '*'): CLAIMED,
     ('task.h', 'pn_task_claim', 'pn_cas_acq_rel(', '*'): CLAIMED,
+    ('bias.h', 'pn_bias_enter', 'pn_store_release(&bias->is_inside, 0u)', '*'):
+        'equivalent in C17: a store of the same thread goes on with the release sequence that its '
+        'last leave began',
     ('task.c', 'take_concurrent', 'pn_fetch_and_acq_rel(', '*'):
         'equivalent: the closure comes by the queue, and the waiter is acquired at the end, from a '
         'release sequence that this goes on with',
