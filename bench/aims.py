@@ -100,8 +100,9 @@ def figure_row(told, start, least, most):
         if figure["name"].startswith(start):
             value, unit = figure["value"], figure["unit"]
             aim = "≥ %g" % least if least else "≤ %g" % most
+            is_met = (not least or least <= value) and value <= most
             return "| %s | %.1f %s | | | %s | %s |" % (
-                figure["name"], value, unit, aim, "met" if (not least or least <= value) and value <= most else "missed")
+                figure["name"], value, unit, aim, "met" if is_met else "missed")
     return None
 
 

@@ -39,7 +39,8 @@ static bool end(struct pinion_bias *bias, uintptr_t owner)
         return false;
     pn_heavy_fence(); /* pairs with the light one in enter */
     wait_for(bias, is_out);
-    pn_store_release(&bias->owner, PN_BIAS_NONE); /* pairs with the loads in pn_bias_end, come and is_others */
+    /* Pairs with the loads in pn_bias_end, pn_bias_come and pn_bias_is_others. */
+    pn_store_release(&bias->owner, PN_BIAS_NONE);
     return true;
 }
 
