@@ -85,11 +85,28 @@ static void spawn_reserved(struct pinion_io *io, unsigned count)
     must(atomic_load(&counter) == 2 * count);
 }
 
+PINION_TASK(void, note_thread, (atomic_int *, thread)) { atomic_store(thread, gettid()); }
+
+/* A thread that begins late would be seen to take its seat; its signals are blocked then, which ends
+ * the process. */
+static void wait_for_another_worker(struct pinion_io *io)
+{
+    atomic_int thread;
+    do {
+        atomic_store(&thread, 0);
+        note_thread_detached(io, &thread);
+        while (!atomic_load(&thread))
+            continue;
+    } while (atomic_load(&thread) == gettid());
+}
+
 /* In the child. The pool is left alone: to end it takes system calls. */
 static int watch(const struct work *work)
 {
     struct pinion_io *io = pinion_pool_io(make_pool(&work->options));
     work->run(io, work->count);
+    if (work->options.cpu_count > 1)
+        wait_for_another_worker(io);
     if (!watch_calls())
         return EXIT_NO_FILTER;
     work->run(io, work->count);
