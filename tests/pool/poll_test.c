@@ -87,8 +87,8 @@ static void spawn_reserved(struct pinion_io *io, unsigned count)
 
 PINION_TASK(void, note_thread, (atomic_int *, thread)) { atomic_store(thread, gettid()); }
 
-/* A thread that begins late would be seen to take its seat; its signals are blocked then, which ends
- * the process. */
+/* A thread that begins late would be seen to take its seat; its signals are blocked then, which
+ * ends the process. */
 static void wait_for_another_worker(struct pinion_io *io)
 {
     atomic_int thread;
