@@ -63,9 +63,12 @@ struct pn_crew_kind {
      * the slot that it goes on in, or NULL: it ends. A thread that blocked is in that slot already,
      * and not in the former any more. */
     struct pn_worker *(*base_live)(struct pn_worker *worker);
-    /* A reserve thread runs the task that it was handed, and then ends its reservation. False: the
-     * crew ends, and the thread with it. */
-    bool (*run_reserved)(struct pn_worker *worker, const struct pn_command *command);
+    /* A reserve thread runs the task that it was handed, or returns in a child of its process. */
+    void (*run_reserved)(struct pn_worker *worker, struct pinion_task *task);
+    /* The crew ends: the reserve thread runs what its task queued last, which base workers may have
+     * left behind, since they stay while there is work, not while there may be. It went to the
+     * lane. */
+    void (*run_the_rest)(struct pn_worker *worker);
     /* The thread of a reserve slot ends, or goes on in a base slot. By it. May be NULL. */
     void (*leave_reserved)(struct pn_worker *worker);
     /* Wakes the thread of a slot whose signal it has set to PN_SIGNAL_WAITING. Any thread.

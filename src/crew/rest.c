@@ -97,6 +97,25 @@ bool pn_worker_end_reservation(struct pn_worker *worker)
     return pn_crew_reserve_ended(worker);
 }
 
+/* False: the crew ends, and the thread with it. */
+static bool run_reserved(struct pn_worker *worker, const struct pn_command *command)
+{
+    const struct pn_crew_kind *kind = worker->crew->kind;
+    struct pinion_task *task = command->task;
+    pn_prefetch_write(&worker->crew->lock); /* for the end: it comes while the task's lines do */
+    pn_worker_float_over(worker, command->node);
+    pn_count(&worker->counters.handed, 1);
+    kind->run_reserved(worker, task);
+    if (pn_crew_is_lost(worker->crew))
+        return false;
+    pn_modes_set(&worker->crew->modes);
+    const bool goes_on = pn_worker_end_reservation(worker); /* before the completion is visible */
+    pn_task_end(task, worker->slab);
+    if (!goes_on)
+        kind->run_the_rest(worker);
+    return goes_on;
+}
+
 /* The slot that the thread goes on in, or NULL: it ends. */
 static struct pn_worker *run_commands(struct pn_worker *worker)
 {
@@ -106,7 +125,7 @@ static struct pn_worker *run_commands(struct pn_worker *worker)
             return command.become;
         if (!command.task)
             break;
-        if (!worker->crew->kind->run_reserved(worker, &command))
+        if (!run_reserved(worker, &command))
             break;
     }
     return NULL;

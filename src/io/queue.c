@@ -16,7 +16,8 @@
  * A side that one thread alone uses is biased to it (bias.h): while nothing has to wait there, that
  * thread moves items without its turn, by plain accesses. Who wants then has a heavy fence between
  * its write and its read; where that would be needed too often, the other side is told to have a
- * fence of its own for each move (is_fenced).
+ * fence of its own for each move (is_fenced, once and for all). fenced and owed, by which that is
+ * decided: written by who has the turn and wants.
  *
  * Neither side waits for more than half of the capacity at a time: so they never both wait, each
  * for more than the other has left.
@@ -194,7 +195,8 @@ static bool look(const struct pn_move *move, uint64_t target)
 static void order_after_want(const struct pn_move *move)
 {
     struct pinion_queue_side *side = side_of(move), *other = other_side_of(move);
-    /* There is a full fence in it, too. Relaxed: is_fenced was set in this side's turn. */
+    /* The first has a full fence in it. Relaxed: is_fenced was set in this side's turn, and a heavy
+     * fence came after. */
     if (!pn_bias_is_others(&other->bias) || pn_load_relaxed(&other->is_fenced))
         return;
     const uint64_t count = COUNT(pn_load_relaxed(&other->position)); /* to count by */
@@ -202,7 +204,7 @@ static void order_after_want(const struct pn_move *move)
     side->fenced = count;
     side->owed = paid < owed ? (uint32_t)(owed - paid) : 0;
     if (side->owed > ITEMS_OWED)
-        pn_store_relaxed(&other->is_fenced, 1u); /* seen after the fence here */
+        pn_store_relaxed(&other->is_fenced, 1u); /* before the fence: seen by moves after it */
     pn_heavy_fence(); /* pairs with the light one in move_alone */
 }
 
@@ -302,10 +304,10 @@ PN_BOTH size_t move_alone(struct pinion_io *io, const struct pn_move *move)
     if (!pn_bias_enter(&side->bias))
         return 0;
     const size_t moved = move_inside(move, &count);
+    pn_light_fence(); /* before the look at is_fenced, too; pairs with the heavy one in
+                         order_after_want */
     if (pn_load_relaxed(&side->is_fenced))
-        pn_fence_seq_cst(); /* pairs with the one in pn_bias_is_others, … */
-    else
-        pn_light_fence(); /* … with the heavy one in order_after_want */
+        pn_fence_seq_cst(); /* pairs with the one in pn_bias_is_others */
     const uint64_t wanted = pn_load_relaxed(&other->wanted);
     pn_bias_leave(&side->bias);
     if (PN_UNLIKELY(wanted) && moved && count >= wanted - 1)

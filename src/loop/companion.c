@@ -85,7 +85,7 @@ static void run_in(struct pn_engine *engine, struct pinion_task *task)
     pn_context()->sleeper = NULL;
 }
 
-static void run(struct pn_worker *worker, struct pinion_task *task)
+void pn_loop_run_reserved(struct pn_worker *worker, struct pinion_task *task)
 {
     struct pn_loop_worker *slot = pn_loop_worker_of(worker);
     struct pn_engine *engine = pn_load_relaxed(&slot->engine); /* this thread's own */
@@ -100,9 +100,7 @@ static void run(struct pn_worker *worker, struct pinion_task *task)
         part_from_wakers(slot);
 }
 
-/* Workers of a loop that ends stay while there is work, not while there may be: what the task of
- * this thread queued last, they may have left behind. It went to the lane. */
-static void run_the_rest(struct pn_worker *worker)
+void pn_loop_run_the_rest(struct pn_worker *worker)
 {
     struct pinion_task *task;
     while (!pn_crew_is_lost(worker->crew) && (task = pn_scout_injected(&worker->scout))) {
@@ -110,22 +108,6 @@ static void run_the_rest(struct pn_worker *worker)
         pn_task_end(task, worker->slab);
         pn_worker_flush(worker);
     }
-}
-
-bool pn_loop_run_reserved(struct pn_worker *worker, const struct pn_command *command)
-{
-    struct pinion_task *task = command->task;
-    pn_worker_float_over(worker, command->node);
-    pn_count(&worker->counters.handed, 1);
-    run(worker, task);
-    if (pn_crew_is_lost(worker->crew))
-        return false;
-    pn_modes_set(&worker->crew->modes);
-    const bool goes_on = pn_worker_end_reservation(worker); /* before the completion is visible */
-    pn_task_end(task, worker->slab);
-    if (!goes_on)
-        run_the_rest(worker);
-    return goes_on;
 }
 
 void pn_loop_leave_reserved(struct pn_worker *worker)

@@ -25,6 +25,7 @@ static const struct pn_crew_kind loop_kind = {
     .has_program_seat = true,
     .base_live = pn_loop_base_live,
     .run_reserved = pn_loop_run_reserved,
+    .run_the_rest = pn_loop_run_the_rest,
     .leave_reserved = pn_loop_leave_reserved,
     .wake = pn_loop_wake_waiting,
 };

@@ -100,7 +100,8 @@ void pn_loop_sleep(struct pn_worker *worker, struct pn_engine *engine, int64_t d
 
 /* companion.c: of the loop's kind */
 
-bool pn_loop_run_reserved(struct pn_worker *worker, const struct pn_command *command);
+void pn_loop_run_reserved(struct pn_worker *worker, struct pinion_task *task);
+void pn_loop_run_the_rest(struct pn_worker *worker);
 void pn_loop_leave_reserved(struct pn_worker *worker);
 
 #endif

@@ -19,6 +19,7 @@ const struct pn_crew_kind pn_pool_kind = {
     .worker_bytes = sizeof(struct pn_worker),
     .base_live = pn_pool_base_live,
     .run_reserved = pn_pool_run_reserved,
+    .run_the_rest = pn_pool_run_the_rest,
 };
 
 static struct pn_crew_options crew_options(const struct pinion_pool_options *options,

@@ -36,7 +36,8 @@ extern const struct pn_io_vtable pn_pool_vtable;
 /* worker.c: of pn_pool_kind. */
 
 struct pn_worker *pn_pool_base_live(struct pn_worker *worker);
-bool pn_pool_run_reserved(struct pn_worker *worker, const struct pn_command *command);
+void pn_pool_run_reserved(struct pn_worker *worker, struct pinion_task *task);
+void pn_pool_run_the_rest(struct pn_worker *worker);
 /* The calling thread is about to block. If it is that of a base slot, another takes the slot over
  * and it goes on in a reserve slot until its task ends, as a reservation; if none can be had all
  * stays as it is. No pointer to the caller's slot may be used beyond this, nor beyond a call of any

@@ -11,8 +11,6 @@
 
 /* ---- base workers ---- */
 
-static void run_the_rest(struct pn_worker *worker);
-
 /* The slot that the thread is in afterwards, another one if the task blocked; NULL: it ends. */
 static struct pn_worker *run(struct pn_worker *worker, struct pinion_task *task)
 {
@@ -30,13 +28,11 @@ static struct pn_worker *run(struct pn_worker *worker, struct pinion_task *task)
         pn_worker_take_seat(worker);
     if (goes_on)
         return now;
-    run_the_rest(now);
+    pn_pool_run_the_rest(now);
     return NULL;
 }
 
-/* Base workers of a pool that ends stay while there is work, not while there may be: what the task
- * of this thread queued last, they may have left behind. It went to the lane. */
-static void run_the_rest(struct pn_worker *worker)
+void pn_pool_run_the_rest(struct pn_worker *worker)
 {
     struct pinion_task *task;
     while (!pn_crew_is_lost(worker->crew) && (task = pn_scout_injected(&worker->scout)))
@@ -114,21 +110,9 @@ struct pn_worker *pn_pool_base_live(struct pn_worker *worker)
 
 /* ---- reserve threads ---- */
 
-bool pn_pool_run_reserved(struct pn_worker *worker, const struct pn_command *command)
+void pn_pool_run_reserved(struct pn_worker *worker, struct pinion_task *task)
 {
-    struct pinion_task *task = command->task;
-    pn_prefetch_write(&worker->crew->lock); /* for the end: it comes while the task's lines do */
-    pn_worker_float_over(worker, command->node);
-    pn_count(&worker->counters.handed, 1);
     pn_task_run_at(task, worker, pn_deque_bottom(&worker->deque));
-    if (pn_crew_is_lost(worker->crew))
-        return false;
-    pn_modes_set(&worker->crew->modes);
-    const bool goes_on = pn_worker_end_reservation(worker); /* before the completion is visible */
-    pn_task_end(task, worker->slab);
-    if (!goes_on)
-        run_the_rest(worker);
-    return goes_on;
 }
 
 void pn_pool_make_way(void)
