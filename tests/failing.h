@@ -30,6 +30,21 @@ static bool is_to_fail(_Atomic long *left)
     return true;
 }
 
+/* Runs it with the failure at each place in turn, until it is past the last. How many there were;
+ * -1: it did not go well without one, which is what run returns. */
+static inline long fail_everywhere(_Atomic long *left, bool and_all_after, bool (*run)(void))
+{
+    for (long n = 0;; n++) {
+        atomic_store(&failures, 0);
+        atomic_store(&all_after, and_all_after);
+        atomic_store(left, n);
+        const bool went_well = run();
+        atomic_store(left, -1);
+        if (!atomic_load(&failures))
+            return went_well ? n : -1;
+    }
+}
+
 #define FAILING(type, name, parameters, arguments, failed)                                         \
     type __real_##name parameters;                                                                 \
     type __wrap_##name parameters;                                                                 \

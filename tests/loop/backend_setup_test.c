@@ -3,12 +3,10 @@
  * Backends as they are made and unmade, also where the kernel refuses.
  */
 #include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "../filters.h"
 #include "backend_support.h"
 #include <pinion/error.h>
 #include <pinion/loop.h>
@@ -167,23 +165,11 @@ static int in_child(int (*body)(int), int argument)
         }                                                                                          \
     } while (0)
 
-static int deny(long number, int error)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const struct sock_fprog program = {sizeof code / sizeof code[0], code};
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, 2, &program);
-}
-
 static int without_rings(int error)
 {
     struct pn_backend *backend;
     char words[PN_BACKEND_WORDS];
-    EXPECT(deny(SYS_io_uring_setup, error) == 0);
+    EXPECT(deny_call(SYS_io_uring_setup, error));
     EXPECT(make(PN_BACKEND_RING, 0, &backend) == -error);
     const char *why = pinion_error_detail();
     EXPECT(strstr(why, "seccomp") || strstr(why, "io_uring_disabled, which is 2"));
@@ -247,7 +233,7 @@ static void without_descriptors_it_is_refused(void **state)
 static int without_pwait2(int error)
 {
     struct pn_backend *backend;
-    EXPECT(deny(SYS_epoll_pwait2, error) == 0);
+    EXPECT(deny_call(SYS_epoll_pwait2, error));
     EXPECT(make(PN_BACKEND_EPOLL, 0, &backend) == 0);
     const int64_t deadline = pn_now() + 1500000;
     EXPECT(pn_backend_wait(backend, deadline) == 0);

@@ -98,7 +98,7 @@ struct denial {
 static void meet(void *argument)
 {
     const struct denial *denial = argument;
-    deny(denial->number, denial->error);
+    must(deny_call(denial->number, denial->error));
     must_do_without(denial->error, denial->word);
 }
 
@@ -128,7 +128,7 @@ static void deny_later(void *unused)
     (void)unused;
     run_in(loop, tour, NULL);
     must(loop_stats(loop).backend == PINION_BACKEND_IO_URING);
-    deny(SYS_io_uring_setup, EPERM);
+    must(deny_call(SYS_io_uring_setup, EPERM));
     run_in(loop, tour, NULL);
     must(loop_stats(loop).backend == PINION_BACKEND_EPOLL);
     char *words = words_of(loop);
@@ -153,7 +153,7 @@ static void go_on_without_enter(struct pinion_io *io, void *loop)
     char byte;
     must(pinion_pipe(io, ends) == 0);
     must(read_all_concurrent(io, &reader, io, ends[0], &byte, 1) == 0);
-    deny(SYS_io_uring_enter, EPERM);
+    must(deny_call(SYS_io_uring_enter, EPERM));
     const uint64_t before = loop_stats(loop).parked;
     tour_sleeps(io);
     must(pinion_sleep(io, 20000000) == 0);

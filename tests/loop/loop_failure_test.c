@@ -124,32 +124,16 @@ static bool run_workload(void)
     return !error;
 }
 
-/* Runs it with the failure at each place in turn, until it is past the last. How many there
- * were. */
-static long fail_everywhere(_Atomic long *left)
-{
-    for (long n = 0;; n++) {
-        atomic_store(&failures, 0);
-        atomic_store(left, n);
-        const bool went_well = run_workload();
-        atomic_store(left, -1);
-        if (!atomic_load(&failures)) {
-            must(went_well);
-            return n;
-        }
-    }
-}
-
 static void every_allocation_may_fail_once(void **state)
 {
     (void)state;
-    assert_true(fail_everywhere(&allocations_left) > 20);
+    assert_true(fail_everywhere(&allocations_left, false, run_workload) > 20);
 }
 
 static void every_thread_may_be_refused_once(void **state)
 {
     (void)state;
-    assert_true(fail_everywhere(&threads_left) > 1);
+    assert_true(fail_everywhere(&threads_left, false, run_workload) > 1);
 }
 
 /* Without any thread but the caller: what needs one is refused, or done in place. */

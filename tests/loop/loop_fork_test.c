@@ -22,21 +22,6 @@ static void must_end_well(pid_t child)
     must(status == 0);
 }
 
-static pid_t start_child(void)
-{
-    (void)fflush(NULL);
-    const pid_t child = fork();
-    must(child >= 0);
-    if (child == 0) {
-        sigset_t alarm_only;
-        (void)sigemptyset(&alarm_only);
-        (void)sigaddset(&alarm_only, SIGALRM);
-        must(pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL) == 0);
-        (void)alarm(2 * (unsigned)patience_s());
-    }
-    return child;
-}
-
 PINION_TASK(int, seven)
 {
     return 7;

@@ -104,37 +104,6 @@ static void a_loop_at_rest_takes_no_cpu(void **state)
 /* How a child ends, if not as it should. */
 enum { EXIT_OK, EXIT_SYSTEM_CALLS, EXIT_BLIND, EXIT_NO_FILTER = 77 };
 
-static atomic_uint calls;
-static atomic_int first_call;
-
-static void count_call(int signal, siginfo_t *info, void *context)
-{
-    (void)signal;
-    (void)context;
-    if (atomic_fetch_add(&calls, 1) == 0)
-        atomic_store(&first_call, info->si_syscall);
-}
-
-/* All but these are counted, by a signal to who makes them. */
-static bool watch_calls(void)
-{
-    struct sock_filter rules[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_gettime, 5, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 4, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 3, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 2, 0), /* the child's last words */
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const struct sock_fprog filter = {.len = sizeof rules / sizeof rules[0], .filter = rules};
-    const struct sigaction action = {.sa_sigaction = count_call, .sa_flags = SA_SIGINFO};
-    return sigaction(SIGSYS, &action, NULL) == 0 &&
-           prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) == 0;
-}
-
 struct work {
     void (*function)(struct pinion_io *io, const struct work *work);
     unsigned cpu_count;
@@ -213,7 +182,7 @@ static void watch_work(struct pinion_io *io, void *argument)
     if (work->cpu_count > 1)
         wait_for_another_worker(io);
     work->function(io, work);
-    if (!watch_calls())
+    if (!watch_calls(SYS_io_uring_enter))
         _exit(EXIT_NO_FILTER);
     const unsigned entered = atomic_load(&enters);
     work->function(io, work);

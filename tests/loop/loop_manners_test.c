@@ -8,31 +8,13 @@
 #include <fenv.h>
 #include <signal.h>
 
+#include "../flushing.h"
+
 #if defined(__x86_64__)
-#include <xmmintrin.h>
 #define IS_X86 true
 #else
 #define IS_X86 false
 #endif
-
-/* Flushing to zero, which fenv.h does not know. */
-static void flush(bool is_on)
-{
-#if defined(__x86_64__)
-    _MM_SET_FLUSH_ZERO_MODE(is_on ? _MM_FLUSH_ZERO_ON : _MM_FLUSH_ZERO_OFF);
-#else
-    (void)is_on;
-#endif
-}
-
-static bool flushes(void)
-{
-#if defined(__x86_64__)
-    return _MM_GET_FLUSH_ZERO_MODE() == _MM_FLUSH_ZERO_ON;
-#else
-    return false;
-#endif
-}
 
 static bool has_mask_of(const cpu_set_t *mask)
 {

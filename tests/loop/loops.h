@@ -9,13 +9,11 @@
 #include "../pool/support.h"
 
 #include <stdalign.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <pinion.h>
+
+#include "../filters.h"
 
 #define IS_SANITIZED (TEST_SLOW > 1)
 
@@ -98,30 +96,13 @@ static inline char *words_of(struct pinion_loop *loop)
 static inline void in_a_child(void (*body)(void *argument), void *argument)
 {
     int status;
-    (void)fflush(NULL);
-    const pid_t child = fork();
-    must(child >= 0);
+    const pid_t child = start_child();
     if (child == 0) {
-        (void)alarm(2 * (unsigned)patience_s()); /* it hangs: ended by the signal */
         body(argument);
         _exit(0);
     }
     must(waitpid(child, &status, 0) == child);
     assert_int_equal(status, 0);
-}
-
-/* From now on the call gives that error, in this thread and those that it makes. */
-static inline void deny(long number, int error)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const struct sock_fprog program = {sizeof code / sizeof code[0], code};
-    must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
 }
 
 /* ---- both backends ---- */

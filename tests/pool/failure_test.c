@@ -222,10 +222,12 @@ static void check(struct pinion_pool *pool, unsigned accepted, unsigned members)
 }
 
 /* Whether the pool could be made. */
-static bool run_workload(bool eager)
+static bool is_eager; /* the pool of the workload */
+
+static bool run_workload(void)
 {
     const struct pinion_pool_options options = {
-        .topology = topology, .cpu_count = 3, .eager = eager, .retire_after = LONG_NS,
+        .topology = topology, .cpu_count = 3, .eager = is_eager, .retire_after = LONG_NS,
         .stack_bytes = 256 * 1024};
     struct pinion_pool *pool = NULL;
     atomic_store(&small_runs, 0);
@@ -253,47 +255,36 @@ static bool run_workload(bool eager)
     return true;
 }
 
-/* Runs it with the failure at each place in turn, until it is past the last. How many there
- * were. */
-static long fail_everywhere(_Atomic long *left, bool and_all_after, bool eager)
+static long fail_in(bool eager, _Atomic long *left, bool and_all_after)
 {
-    for (long n = 0;; n++) {
-        atomic_store(&failures, 0);
-        atomic_store(&all_after, and_all_after);
-        atomic_store(left, n);
-        const bool was_made = run_workload(eager);
-        atomic_store(left, -1);
-        if (!atomic_load(&failures)) {
-            must(was_made);
-            return n;
-        }
-    }
+    is_eager = eager;
+    return fail_everywhere(left, and_all_after, run_workload);
 }
 
 static void every_allocation_may_fail_once(void **state)
 {
     (void)state;
-    assert_true(fail_everywhere(&allocations_left, false, true) > 10);
-    assert_true(fail_everywhere(&allocations_left, false, false) > 10);
+    assert_true(fail_in(true, &allocations_left, false) > 10);
+    assert_true(fail_in(false, &allocations_left, false) > 10);
 }
 
 static void from_any_allocation_on_all_may_fail(void **state)
 {
     (void)state;
-    assert_true(fail_everywhere(&allocations_left, true, true) > 10);
+    assert_true(fail_in(true, &allocations_left, true) > 10);
 }
 
 static void every_thread_may_be_refused_once(void **state)
 {
     (void)state;
-    assert_true(fail_everywhere(&threads_left, false, true) > 1);
+    assert_true(fail_in(true, &threads_left, false) > 1);
 }
 
 static void from_any_thread_on_all_may_be_refused(void **state)
 {
     (void)state;
-    assert_true(fail_everywhere(&threads_left, true, true) > 1);
-    assert_true(fail_everywhere(&threads_left, true, false) > 1);
+    assert_true(fail_in(true, &threads_left, true) > 1);
+    assert_true(fail_in(false, &threads_left, true) > 1);
 }
 
 /* ---- many tasks, of which none is awaited before all are made ---- */
@@ -369,7 +360,8 @@ static void every_thread_begins_with_its_signals_blocked(void **state)
     (void)state;
     atomic_store(&threads_deaf, 0);
     atomic_store(&threads_hearing, 0);
-    must(run_workload(true));
+    is_eager = true;
+    must(run_workload());
     assert_true(atomic_load(&threads_deaf) > 1);
     const unsigned before = atomic_load(&threads_deaf);
     (void)pinion_pool_create(&strict, &pool); /* tries the seats on a thread */

@@ -32,21 +32,6 @@ static bool has_lost_stacks;
 int __lsan_is_turned_off(void);
 int __lsan_is_turned_off(void) { return has_lost_stacks; }
 
-static pid_t start_child(void)
-{
-    (void)fflush(NULL);
-    const pid_t child = fork();
-    must(child >= 0);
-    if (child == 0) {
-        sigset_t alarm_only;
-        (void)sigemptyset(&alarm_only);
-        (void)sigaddset(&alarm_only, SIGALRM);
-        must(pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL) == 0);
-        (void)alarm(2 * (unsigned)patience_s()); /* it hangs: ended by the signal */
-    }
-    return child;
-}
-
 static int status_of(pid_t child)
 {
     int status;

@@ -8,28 +8,7 @@
 #include <fenv.h>
 #include <signal.h>
 
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
-
-/* Flushing to zero, which fenv.h does not know. */
-static void flush(bool is_on)
-{
-#if defined(__x86_64__)
-    _MM_SET_FLUSH_ZERO_MODE(is_on ? _MM_FLUSH_ZERO_ON : _MM_FLUSH_ZERO_OFF);
-#else
-    (void)is_on;
-#endif
-}
-
-static bool flushes(void)
-{
-#if defined(__x86_64__)
-    return _MM_GET_FLUSH_ZERO_MODE() == _MM_FLUSH_ZERO_ON;
-#else
-    return false;
-#endif
-}
+#include "../flushing.h"
 
 struct seen {
     int rounding;

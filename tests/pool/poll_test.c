@@ -8,44 +8,12 @@
  */
 #include "support.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
+
+#include "../filters.h"
 
 /* How the child ends, if not as it should. */
 enum { EXIT_OK, EXIT_SYSTEM_CALLS, EXIT_BLIND, EXIT_NO_FILTER = 77 };
-
-static _Atomic(unsigned) calls;
-static _Atomic(int) first_call;
-
-static void count_call(int signal, siginfo_t *info, void *context)
-{
-    (void)signal;
-    (void)context;
-    if (atomic_fetch_add(&calls, 1) == 0)
-        atomic_store(&first_call, info->si_syscall);
-}
-
-static bool watch_calls(void)
-{
-    struct sock_filter rules[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_gettime, 4, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 3, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 2, 0), /* the child's last words */
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const struct sock_fprog filter = {.len = sizeof rules / sizeof rules[0], .filter = rules};
-    const struct sigaction action = {.sa_sigaction = count_call, .sa_flags = SA_SIGINFO};
-    return sigaction(SIGSYS, &action, NULL) == 0 &&
-           prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) == 0;
-}
 
 struct work {
     struct pinion_pool_options options;
@@ -107,7 +75,7 @@ static int watch(const struct work *work)
     work->run(io, work->count);
     if (work->options.cpu_count > 1)
         wait_for_another_worker(io);
-    if (!watch_calls())
+    if (!watch_calls(-1))
         return EXIT_NO_FILTER;
     work->run(io, work->count);
     const unsigned made = atomic_load(&calls);

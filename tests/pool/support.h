@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
@@ -256,6 +257,22 @@ static inline unsigned threads_named(const char *prefix)
     }
     (void)closedir(folder);
     return count;
+}
+
+/* A fork; the child is ended by an alarm if it hangs. */
+static inline pid_t start_child(void)
+{
+    (void)fflush(NULL);
+    const pid_t child = fork();
+    must(child >= 0);
+    if (child == 0) {
+        sigset_t alarm_only;
+        (void)sigemptyset(&alarm_only);
+        (void)sigaddset(&alarm_only, SIGALRM);
+        must(pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL) == 0);
+        (void)alarm(2 * (unsigned)patience_s()); /* it hangs: ended by the signal */
+    }
+    return child;
 }
 
 #endif
