@@ -6,8 +6,8 @@
  *
  * A fiber that waits switches to the next that is ready, or else home: to the thread's own stack,
  * on which the worker looks for more (turn.c), or to what does so for a parallel task
- * (companion.c). What must not happen while a fiber's stack is in
- * use, as giving it back, is done by whoever runs next.
+ * (companion.c). What must not happen while a fiber's stack is in use, as giving it back, is done
+ * by whoever runs next.
  */
 #ifndef PN_ENGINE_H
 #define PN_ENGINE_H
