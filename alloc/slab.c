@@ -31,6 +31,15 @@ int pn_slab_create(struct pinion_arena *arena, struct pn_slab **slab)
     return 0;
 }
 
+void pn_slab_show(struct pn_slab *slab, struct pn_slab_shown *shown) { slab->shown = shown; }
+
+static void show_chunk(struct pn_slab_shown *shown, const struct pn_slab_chunk *chunk)
+{
+    const uint64_t count = pn_load_relaxed(&shown->chunk_count); /* the owner's own last store */
+    pn_store_relaxed(&shown->chunks[count % PN_SLAB_SHOWN], (uintptr_t)chunk);
+    pn_store_relaxed(&shown->chunk_count, count + 1);
+}
+
 void pn_slab_destroy(struct pn_slab *slab)
 {
     if (slab == NULL)
@@ -58,6 +67,8 @@ static bool add_chunk(struct pn_slab *slab)
     /* release chunks: pairs with acquire in pn_slab_locality, for next */
     pn_store_release(&slab->chunks, chunk);
     pn_count(&slab->chunk_bytes, PN_SLAB_CHUNK);
+    if (slab->shown)
+        show_chunk(slab->shown, chunk);
     slab->runs_open = 0;
     return true;
 }

@@ -24,6 +24,14 @@
 struct pinion_arena;
 struct pn_slab;
 
+/* What others may look at of a slab: written by its owner. chunks: where they are, of the last
+ * PN_SLAB_SHOWN ones. */
+#define PN_SLAB_SHOWN 64
+struct pn_slab_shown {
+    _Atomic(uint64_t) chunk_count;
+    _Atomic(uintptr_t) chunks[PN_SLAB_SHOWN];
+};
+
 #define PN_SLAB_STEP     64
 #define PN_SLAB_ODD      112 /* the one size between two steps: a small closure is no larger */
 #define PN_SLAB_SIZE_MAX 512
@@ -32,6 +40,9 @@ struct pn_slab;
 /* Makes an empty slab over an arena, which must outlive it. 0 or -ENOMEM. The caller is its owner;
  * ownership passes with the slab, by whatever orders the two threads. */
 int pn_slab_create(struct pinion_arena *arena, struct pn_slab **slab);
+
+/* Shows a new slab's chunks there from now on; borrowed. By its owner. */
+void pn_slab_show(struct pn_slab *slab, struct pn_slab_shown *shown);
 
 /* Frees the slab and every chunk, whatever is still allocated in them. No other slab may send
  * blocks to it any more: those that hold some were flushed, or will be destroyed without a free or
@@ -116,6 +127,7 @@ struct pn_slab {
     alignas(PN_LINE_PAIR) struct pn_block *local[PN_SLAB_CLASSES];
     struct pn_slab_run run[PN_SLAB_CLASSES];
     struct pinion_arena *arena;
+    struct pn_slab_shown *shown; /* or NULL */
     unsigned runs_open; /* of the newest chunk; PN_SLAB_RUNS: a new chunk is needed */
     bool may_hold;      /* false: nothing is in outgoing */
     struct pn_outgoing outgoing[PN_SLAB_OUTGOING];

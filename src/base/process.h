@@ -35,6 +35,7 @@ enum pn_fork_rank {
     PN_FORK_MEMORY,
     PN_FORK_PARKING,
     PN_FORK_FIBERS,
+    PN_FORK_SEGMENTS,
     PN_FORK_RANKS
 };
 

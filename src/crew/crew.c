@@ -20,6 +20,7 @@
 #include "interrupt.h"
 #include "plan.h"
 #include "process.h"
+#include "segment.h"
 #include "settings.h"
 #include "strict.h"
 
@@ -95,6 +96,11 @@ static void note_degraded(struct pn_crew *crew, const struct pinion_plan_options
         pn_crew_degrade(crew, -EBUSY, "%s", words);
     }
     note_memory(crew);
+    const int error = pn_segment_error(crew->segment);
+    if (error)
+        pn_crew_degrade(crew, error,
+                        "other processes can't watch it: the kernel refused shared memory (%s)",
+                        strerrordesc_np(-error));
 }
 
 /* ---- options ---- */
@@ -201,7 +207,7 @@ static int make_program_slot(struct pn_crew *crew)
     if (!crew->caller)
         return -ENOMEM;
     crew->scheduler.caller = &crew->caller->scout;
-    pn_idle_add(&crew->scheduler.idle, &crew->caller->counters);
+    pn_idle_add(&crew->scheduler.idle, crew->caller->counters);
     crew->caller->has_thread = crew->has_caller;
     return 0;
 }
@@ -216,7 +222,7 @@ static int fill(struct pn_crew *crew, const struct pinion_plan_options *options,
         (error = make_program_slot(crew)))
         return error;
     for (unsigned i = 0; i < crew->node_count; i++)
-        pn_idle_add(&crew->scheduler.idle, &crew->nodes[i].counters);
+        pn_idle_add(&crew->scheduler.idle, &crew->nodes[i].record->counters);
     return 0;
 }
 

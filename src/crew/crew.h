@@ -8,6 +8,7 @@
  *   queueing.*    putting tasks where workers find them, and waking those
  *   threads.c     starting, handing over, retiring and joining threads: the capacity rule
  *   rest.c        how a thread sleeps and is woken; the life of a reserve thread
+ *   record.*      what other processes may see of it
  *   seat.c        the thread and its CPU
  *   membership.c  which worker a thread is
  *   stats.c       what others may know
@@ -34,13 +35,12 @@
 #include "atomic.h"
 #include "binding.h"
 #include "context.h"
-#include "counters.h"
-#include "deque.h"
 #include "interface.h"
 #include "lane.h"
 #include "lock.h"
 #include "modes.h"
 #include "neighbors.h"
+#include "record.h"
 #include "scheduler.h"
 
 struct pinion_arena;
@@ -49,8 +49,6 @@ struct pn_slab;
 struct pn_command;
 struct pn_crew;
 struct pn_worker;
-
-enum pn_role { PN_BASE, PN_RESERVE, PN_CALLER };
 
 /* What an implementation says of itself. */
 struct pn_crew_kind {
@@ -92,17 +90,6 @@ struct pn_crew_options {
     size_t base_queue, reserve_queue; /* entries that a slot's deque begins with */
 };
 
-/* What the slot's thread reads to run tasks in place (inline.h). Lives in the slot; the caller's
- * apart, since its thread may go on when the crew is gone. runs: set by the thread, when enough is
- * queued in its deque and nobody is hungry, cleared by it when it takes an entry out, and by
- * thieves that take one or miss one (ask.h). */
-struct pn_head {
-    struct pinion_head shared;
-    uint64_t crew_id;
-    struct pn_worker *worker;
-    unsigned holders; /* of the caller's: the slot and its thread's membership, under their lock */
-};
-
 /* What outside threads of a node share. queued and injected are counted under the lane's lock, the
  * rest with locked instructions. */
 struct pn_crew_node {
@@ -112,8 +99,9 @@ struct pn_crew_node {
     struct pn_cpu_mask *mask;   /* its allowed CPUs; NULL: threads are not pinned */
     struct pn_lane lane;
     struct pn_slab *slab; /* owned by who holds the lane's lock */
-    alignas(PN_LINE_PAIR) struct pn_counters counters;
-    _Atomic uint64_t injected, inlined;
+    struct pn_record *record;
+    alignas(PN_LINE_PAIR) _Atomic uint64_t injected;
+    _Atomic uint64_t inlined;
 };
 
 /* What a reserve thread is to do. Written under crew->lock by who took it off the idle list, then
@@ -139,7 +127,11 @@ struct pn_worker {
     struct pn_crew_node *node;
     struct pn_neighbors *neighbors; /* base slots by their distance from here */
     struct pn_slab *slab;   /* owned by the slot's thread */
+    struct pn_record *record;
+    /* In the record. */
     struct pn_head *head;
+    struct pn_deque *deque;
+    struct pn_counters *counters;
 
     /* The thread's own, but what of the scout is constant. */
     struct pn_scout scout;
@@ -157,15 +149,9 @@ struct pn_worker {
     /* The thread's own; also read under crew->lock while it is listed. */
     const struct pn_crew_node *floats; /* reserve: whose CPUs it may use; NULL: not said yet */
 
-    /* Read back from the kernel by the thread, shown to others. */
-    _Atomic int pinned_cpu;
-
-    alignas(PN_LINE_PAIR) struct pn_deque deque;
     /* What an idle thread looks at, and nothing else: written once a hand-over. */
     alignas(PN_LINE_PAIR) _Atomic uint32_t signal;
     struct pn_command command;
-    alignas(PN_LINE_PAIR) struct pn_counters counters;
-    alignas(PN_LINE_PAIR) struct pn_head own_head; /* but the caller's */
 };
 
 /* A thread of the crew, from before it is created until it is joined. In one of the two lists of
@@ -181,6 +167,8 @@ struct pn_membership {
     uint64_t crew_id; /* ids are never used again, so a stale entry matches no crew */
     struct pn_worker *worker; /* dangles in a stale entry */
     struct pn_head *head;     /* of the worker */
+    struct pn_segment *segment; /* of the caller's slot: holds it, since its thread may go on when
+                                   the crew is gone */
     bool is_caller;           /* the thread made the crew; the entry is on the heap */
     struct pn_membership *next;
 };
@@ -226,6 +214,8 @@ struct pn_crew {
     unsigned *node_of_place; /* index in nodes */
     uint32_t *node_of_cpu; /* by OS index of the CPU: index in nodes */
     unsigned node_of_cpu_count;
+    struct pn_segment *segment; /* of the records */
+    struct pn_record_header *header;
     struct pn_cpu_mask *original_mask; /* the program's, when the crew was made; NULL: unknown */
     struct pn_modes modes;             /* of the thread that made the crew */
     struct pn_worker *caller; /* NULL: there is a program seat */
@@ -368,6 +358,22 @@ void pn_worker_float_over(struct pn_worker *worker, const struct pn_crew_node *n
  * that is pinned, say. Gives it the program's own; if the kernel refuses it keeps that. */
 void pn_worker_unpin(const struct pn_worker *worker);
 
+/* record.c */
+
+/* Makes the crew's segment, and the records of its nodes. 0 or -ENOMEM. */
+int pn_crew_make_records(struct pn_crew *crew);
+void pn_crew_drop_records(struct pn_crew *crew);
+/* One of that role, on a node, zeroed but for that; NULL when out of memory. It is shown, unless
+ * there are very many. Any thread. */
+struct pn_record *pn_record_create(struct pn_crew *crew, enum pn_role role, unsigned index,
+                                   const struct pinion_seat *seat);
+void pn_record_destroy(struct pn_crew *crew, struct pn_record *record);
+/* The calling thread is in the worker's slot from now on; or nobody is. */
+void pn_record_enter(struct pn_worker *worker);
+void pn_record_leave(struct pn_worker *worker);
+/* Shows how many threads and reservations there are. Under crew->lock. */
+void pn_crew_show_counts_locked(struct pn_crew *crew);
+
 /* stats.c: what pinion_pool_stats, _workers and _degraded say (pool.h). */
 void pn_crew_stats(struct pn_crew *crew, struct pinion_pool_stats *stats);
 size_t pn_crew_workers(struct pn_crew *crew, struct pinion_worker_stats *workers, size_t count);
@@ -415,9 +421,8 @@ static inline struct pn_worker *pn_membership_find(const struct pn_crew *crew)
         return head->worker;
     return pn_membership_search(crew);
 }
-/* The head of a caller's slot, and what lets go of it. NULL when out of memory. */
-struct pn_head *pn_head_create(struct pn_worker *worker);
-void pn_head_let_go(struct pn_head *head);
+/* The caller's slot ends: its thread runs no more of the crew's tasks in place. */
+void pn_head_clear(struct pn_head *head);
 /* The slot that the calling thread lives in, if it is a crew's own thread, else NULL. */
 struct pn_worker *pn_membership_own(void);
 /* A crew's thread begins in a slot, goes on in another, and ends. The entry is on its stack. */

@@ -9,6 +9,7 @@
 
 #include "process.h"
 #include "queueing.h"
+#include "segment.h"
 
 static _Thread_local
     __attribute__((tls_model("initial-exec"))) struct pn_membership *memberships;
@@ -37,34 +38,17 @@ struct pn_worker *pn_membership_search(const struct pn_crew *crew)
     return NULL;
 }
 
-struct pn_head *pn_head_create(struct pn_worker *worker)
+void pn_head_clear(struct pn_head *head)
 {
-    struct pn_head *head = malloc(sizeof *head);
-    if (head)
-        *head = (struct pn_head){.crew_id = worker->crew->id, .worker = worker, .holders = 1};
-    return head;
-}
-
-static void let_go_locked(struct pn_head *head)
-{
-    if (--head->holders == 0)
-        free(head);
-}
-
-void pn_head_let_go(struct pn_head *head)
-{
-    (void)pthread_mutex_lock(&registry_lock);
     pn_plain_store_seq_cst(&head->shared.runs, NULL); /* another io may come to have its address */
-    let_go_locked(head);
-    (void)pthread_mutex_unlock(&registry_lock);
 }
 
 /* Frees a caller's entry, which is in no list any more. */
-static void free_entry_locked(struct pn_membership *entry)
+static void free_entry(struct pn_membership *entry)
 {
     if (pn_thread()->head == &entry->head->shared)
         pn_thread()->head = &pn_head_none;
-    let_go_locked(entry->head);
+    pn_segment_let_go(entry->segment);
     free(entry);
 }
 
@@ -101,6 +85,7 @@ void pn_membership_move(struct pn_membership *entry, struct pn_worker *worker)
     entry->worker = worker;
     entry->head = worker->head;
     use_head(entry->head);
+    pn_record_enter(worker);
 }
 
 static struct pn_crew *registered_locked(uint64_t id)
@@ -118,7 +103,7 @@ static void forget_locked(uint64_t id)
         struct pn_membership *entry = *link;
         if (entry->crew_id == id && entry->is_caller) {
             *link = entry->next;
-            free_entry_locked(entry);
+            free_entry(entry);
             return;
         }
     }
@@ -132,7 +117,7 @@ static void forget_gone_locked(void)
         struct pn_membership *entry = *link;
         if (entry->is_caller && !registered_locked(entry->crew_id)) {
             *link = entry->next;
-            free_entry_locked(entry);
+            free_entry(entry);
         } else {
             link = &entry->next;
         }
@@ -155,9 +140,10 @@ static void leave_all(void *unused)
             pn_worker_flush(entry->worker);
             pn_lock(&crew->lock);
             entry->worker->has_thread = false;
+            pn_record_leave(entry->worker);
             pn_unlock(&crew->lock);
         }
-        free_entry_locked(entry);
+        free_entry(entry);
     }
     (void)pthread_mutex_unlock(&registry_lock);
 }
@@ -224,7 +210,7 @@ static struct pn_membership *make_entry(const struct pn_crew *crew)
     if (entry)
         *entry = (struct pn_membership){
             .crew_id = crew->id, .worker = crew->caller, .head = crew->caller->head,
-            .is_caller = true};
+            .segment = crew->segment, .is_caller = true};
     return entry;
 }
 
@@ -241,7 +227,8 @@ int pn_membership_register(struct pn_crew *crew)
     if (entry) {
         entry->next = memberships;
         memberships = entry;
-        entry->head->holders++;
+        pn_segment_hold(entry->segment);
+        pn_record_enter(entry->worker);
     }
     crew->next_crew = registry;
     registry = crew;

@@ -46,29 +46,44 @@ static struct pn_neighbors *neighbors_from(const struct pn_crew *crew,
     return neighbors;
 }
 
+/* False when out of memory. */
+static bool make_record(struct pn_worker *worker)
+{
+    struct pn_record *record =
+        pn_record_create(worker->crew, worker->role, worker->index, &worker->seat);
+    if (!record)
+        return false;
+    record->head = (struct pn_head){.crew_id = worker->crew->id, .worker = worker};
+    worker->record = record;
+    worker->head = &record->head;
+    worker->deque = &record->deque;
+    worker->counters = &record->counters;
+    return true;
+}
+
 static bool fill_slot(struct pn_worker *worker)
 {
     const struct pn_crew *crew = worker->crew;
     struct pn_place own;
     const struct pn_place *place =
         place_of(crew, worker->role, worker->index, &worker->seat, &own);
-    worker->head = worker->role == PN_CALLER ? pn_head_create(worker) : &worker->own_head;
     worker->neighbors = neighbors_from(crew, place, worker->index + 1, worker->node);
     const size_t queue = worker->role == PN_RESERVE ? crew->reserve_queue : crew->base_queue;
-    if (!worker->head || !worker->neighbors ||
+    if (!make_record(worker) || !worker->neighbors ||
         pn_slab_create(worker->node->arena, &worker->slab) ||
-        pn_deque_init(&worker->deque, queue))
+        pn_deque_init(worker->deque, queue))
         return false;
+    pn_slab_show(worker->slab, &worker->record->slab);
     if (crew->idle_mode == PINION_IDLE_POLL)
-        pn_deque_avoid_calls(&worker->deque);
+        pn_deque_avoid_calls(worker->deque);
     worker->scout = (struct pn_scout){
         .index = worker->index,
-        .deque = &worker->deque,
+        .deque = worker->deque,
         .lane = &worker->node->lane,
         .neighbors = worker->neighbors,
         .slab = worker->slab,
         .head = &worker->head->shared,
-        .counters = &worker->counters,
+        .counters = worker->counters,
         .random = worker->index * 2654435761u + 1, /* any but 0; different for each */
     };
     return true;
@@ -76,11 +91,13 @@ static bool fill_slot(struct pn_worker *worker)
 
 static void free_slot(struct pn_worker *worker)
 {
-    pn_deque_fini(&worker->deque);
+    if (worker->record) {
+        pn_deque_fini(worker->deque);
+        pn_head_clear(worker->head);
+    }
     pn_slab_destroy(worker->slab);
     free(worker->neighbors);
-    if (worker->role == PN_CALLER && worker->head)
-        pn_head_let_go(worker->head);
+    pn_record_destroy(worker->crew, worker->record);
     pinion_arena_free(worker->node->arena, worker, worker->crew->kind->worker_bytes);
 }
 
@@ -99,8 +116,6 @@ struct pn_worker *pn_worker_create(struct pn_crew *crew, enum pn_role role, unsi
     worker->index = index;
     worker->seat = seat;
     worker->node = node;
-    worker->own_head = (struct pn_head){.crew_id = crew->id, .worker = worker};
-    pn_store_relaxed(&worker->pinned_cpu, -1);
     if (!fill_slot(worker)) {
         free_slot(worker);
         worker = NULL;
@@ -278,7 +293,7 @@ int pn_crew_make_nodes(struct pn_crew *crew, const struct pinion_plan_options *o
 {
     int error;
     if ((error = make_places(crew, options, topology)) || (error = make_nodes(crew, topology)) ||
-        (error = map_cpus(crew, topology)))
+        (error = map_cpus(crew, topology)) || (error = pn_crew_make_records(crew)))
         return error;
     return number_nodes(crew);
 }
@@ -287,6 +302,7 @@ void pn_crew_drain_nodes(struct pn_crew *crew)
 {
     for (unsigned i = 0; i < crew->node_count; i++)
         drain_node(&crew->nodes[i]);
+    pn_crew_drop_records(crew);
     /* Tasks may hold memory of any node's arena: these go last. */
     for (unsigned i = 0; i < crew->node_count; i++)
         pinion_arena_destroy(crew->nodes[i].arena);

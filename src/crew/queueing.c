@@ -34,7 +34,7 @@ void pn_worker_flush(struct pn_worker *worker)
     struct pinion_task *task;
     bool has_moved = false;
     pn_ask(&worker->head->shared);
-    while ((task = pn_deque_pop(&worker->deque))) {
+    while ((task = pn_deque_pop(worker->deque))) {
         pn_lane_push(&worker->node->lane, task);
         has_moved = true;
     }
@@ -44,7 +44,7 @@ void pn_worker_flush(struct pn_worker *worker)
         pn_fetch_sub_seq_cst(&worker->crew->scheduler.announced, 1u);
     worker->is_announced = false;
     if (has_moved)
-        pn_crew_wake(worker->crew, worker->neighbors, &worker->counters);
+        pn_crew_wake(worker->crew, worker->neighbors, worker->counters);
 }
 
 /* ---- outside threads ---- */
@@ -67,7 +67,7 @@ struct pinion_task *pn_node_inject(struct pn_crew_node *node, const struct pn_sp
         pn_lock(&node->lane.lock);
     }
     if (task) {
-        pn_count(&node->counters.queued, 1); /* as in pn_worker_push */
+        pn_count(&node->record->counters.queued, 1); /* as in pn_worker_push */
         pn_lane_push_locked(&node->lane, task);
         pn_count(&node->injected, 1);
     }
@@ -114,9 +114,9 @@ int pn_crew_spawn(struct pinion_io *io, const struct pn_spawn *spawn,
 static void sweep_tombstones(struct pn_worker *worker)
 {
     struct pinion_task *task;
-    while (worker->tombstones && (task = pn_deque_pop(&worker->deque))) {
+    while (worker->tombstones && (task = pn_deque_pop(worker->deque))) {
         if (!pn_task_is_tombstone(task)) { /* only this thread's claims are looked for */
-            if (!pn_deque_push(&worker->deque, task, false)) /* cannot be: there was room */
+            if (!pn_deque_push(worker->deque, task, false)) /* cannot be: there was room */
                 pn_lane_push(&worker->node->lane, task);
             return;
         }
@@ -132,11 +132,11 @@ static void sweep_tombstones(struct pn_worker *worker)
 bool pn_crew_take_own(struct pinion_io *io, struct pinion_task *task)
 {
     struct pn_worker *worker = pn_membership_find(pn_crew_of(io));
-    if (!worker || !pn_deque_pop_if(&worker->deque, task))
+    if (!worker || !pn_deque_pop_if(worker->deque, task))
         return false;
     pn_store_relaxed(&task->state, PN_TASK_RUNNING); /* nobody else knows it */
     pn_ask(&worker->head->shared); /* an entry less */
-    pn_count(&worker->counters.claimed, 1);
+    pn_count(&worker->counters->claimed, 1);
     if (worker->tombstones)
         sweep_tombstones(worker);
     return true;
@@ -147,16 +147,16 @@ void pn_crew_claimed(struct pinion_io *io, struct pinion_task *task)
     struct pn_crew *crew = pn_crew_of(io);
     struct pn_worker *worker = pn_membership_find(crew);
     if (!worker) {
-        pn_fetch_add_relaxed(&pn_crew_node_here(crew)->counters.claimed, UINT64_C(1));
+        pn_fetch_add_relaxed(&pn_crew_node_here(crew)->record->counters.claimed, UINT64_C(1));
         return;
     }
     pn_ask(&worker->head->shared);
-    pn_count(&worker->counters.claimed, 1);
-    if (pn_deque_pop_if(&worker->deque, task)) {
+    pn_count(&worker->counters->claimed, 1);
+    if (pn_deque_pop_if(worker->deque, task)) {
         pn_fetch_and_acq_rel(&task->state, ~PN_TASK_IN_QUEUE); /* out of the queue already */
         if (worker->tombstones)
             sweep_tombstones(worker);
-    } else if (pn_deque_count(&worker->deque) > worker->tombstones) {
+    } else if (pn_deque_count(worker->deque) > worker->tombstones) {
         worker->tombstones++; /* unless it stood elsewhere: it is an upper bound */
     }
 }

@@ -40,8 +40,8 @@ static inline void pn_worker_push(struct pn_worker *worker, struct pinion_task *
         pn_fetch_add_seq_cst(&worker->crew->scheduler.announced, 1u);
         worker->is_announced = true;
     }
-    pn_count(&worker->counters.queued, 1); /* before it can be found: it may pay for a wake */
-    pn_deque_add(&worker->deque, task);
+    pn_count(&worker->counters->queued, 1); /* before it can be found: it may pay for a wake */
+    pn_deque_add(worker->deque, task);
 }
 
 /* After a push: shows it to others and wakes one, if they want it. may_keep: it may stay private
@@ -49,11 +49,11 @@ static inline void pn_worker_push(struct pn_worker *worker, struct pinion_task *
 static inline void pn_worker_offer(struct pn_worker *worker, bool may_keep)
 {
     struct pn_crew *crew = worker->crew;
-    const bool is_wanted = pn_crew_is_hungry(crew) || pn_deque_is_requested(&worker->deque);
+    const bool is_wanted = pn_crew_is_hungry(crew) || pn_deque_is_requested(worker->deque);
     if (is_wanted || !may_keep)
-        pn_deque_publish(&worker->deque);
+        pn_deque_publish(worker->deque);
     if (is_wanted)
-        pn_crew_wake(crew, worker->neighbors, &worker->counters);
+        pn_crew_wake(crew, worker->neighbors, worker->counters);
 }
 
 /* Moves what is left in a slot's deque to its node's lane, and sends home the blocks of others that

@@ -27,6 +27,7 @@ void pn_worker_sleep(struct pn_worker *worker)
     /* Acquire: pairs with pn_worker_signal. */
     if (!pn_cas_acq_rel(&worker->signal, &seen, PN_SIGNAL_SLEEPING))
         return;
+    pn_store_relaxed(&worker->counters->state, PN_STATE_PARKED);
     while (pn_load_acquire(&worker->signal) == PN_SIGNAL_SLEEPING)
         (void)pn_futex_wait(&worker->signal, PN_SIGNAL_SLEEPING, INT64_MAX);
 }
@@ -63,6 +64,7 @@ static bool wait_for_signal(struct pn_worker *worker, int64_t deadline)
         return true;
     if (spin_ns == INT64_MAX)
         return false;
+    pn_store_relaxed(&worker->counters->state, PN_STATE_PARKED);
     if (pn_crew_lie_down(worker))
         while (!is_signaled(worker))
             if (pn_futex_wait(&worker->signal, PN_SIGNAL_CALM, deadline) == -ETIMEDOUT)
@@ -75,11 +77,13 @@ static bool wait_for_command(struct pn_worker *worker)
 {
     struct pn_crew *crew = worker->crew;
     pn_slab_flush(worker->slab);
+    pn_store_relaxed(&worker->counters->state, PN_STATE_SEARCHING);
     for (;;) {
         const int64_t deadline = worker->is_expiring ? retire_deadline(crew) : INT64_MAX;
         if (wait_for_signal(worker, deadline)) {
             /* Relaxed: it is signaled once a command, under the lock, after it was listed there. */
             pn_store_relaxed(&worker->signal, PN_SIGNAL_CALM);
+            pn_store_relaxed(&worker->counters->state, PN_STATE_RUNNING);
             return true;
         }
         if (pn_crew_retire(worker))
@@ -104,7 +108,7 @@ static bool run_reserved(struct pn_worker *worker, const struct pn_command *comm
     struct pinion_task *task = command->task;
     pn_prefetch_write(&worker->crew->lock); /* for the end: it comes while the task's lines do */
     pn_worker_float_over(worker, command->node);
-    pn_count(&worker->counters.handed, 1);
+    pn_count(&worker->counters->handed, 1);
     kind->run_reserved(worker, task);
     if (pn_crew_is_lost(worker->crew))
         return false;

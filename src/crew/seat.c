@@ -30,7 +30,7 @@ static const char *cpus_of_node(const struct pn_crew_node *node, char *text, siz
 
 static void note_pin(struct pn_worker *worker, int error, const char *what)
 {
-    pn_store_relaxed(&worker->pinned_cpu, error ? -1 : pn_pinned_cpu());
+    pn_store_relaxed(&worker->record->pinned_cpu, error ? -1 : pn_pinned_cpu());
     if (error)
         pn_crew_degrade(worker->crew, error,
                         "worker %u is not pinned: the kernel refused %s (error %d); " ADVICE,

@@ -53,7 +53,7 @@ static void add_worker(struct pn_worker *worker, void *context)
 {
     struct pinion_pool_stats *stats = context;
     struct pn_slab_stats slab;
-    add_counters(&worker->counters, stats);
+    add_counters(worker->counters, stats);
     stats->inlined += pn_plain_load_relaxed(&worker->head->shared.inlined);
     pn_slab_stats(worker->slab, &slab);
     stats->remote_frees += slab.remote_frees;
@@ -72,7 +72,7 @@ void pn_crew_stats(struct pn_crew *crew, struct pinion_pool_stats *stats)
     each_worker(crew, add_worker, stats);
     for (unsigned i = 0; i < crew->node_count; i++) {
         struct pn_slab_stats slab;
-        add_counters(&crew->nodes[i].counters, stats);
+        add_counters(&crew->nodes[i].record->counters, stats);
         stats->inlined += pn_load_relaxed(&crew->nodes[i].inlined);
         stats->injected += pn_load_relaxed(&crew->nodes[i].injected);
         pn_slab_stats(crew->nodes[i].slab, &slab);
@@ -100,7 +100,7 @@ static void fill_row(struct pn_worker *worker, void *context)
     const size_t i = rows->filled++;
     if (i >= rows->count)
         return;
-    struct pinion_worker_stats row = {.cpu = pn_load_relaxed(&worker->pinned_cpu),
+    struct pinion_worker_stats row = {.cpu = pn_load_relaxed(&worker->record->pinned_cpu),
                                       .node = worker->seat.node};
     struct pn_slab_stats slab;
     size_t local = 0, elsewhere = 0;
@@ -108,13 +108,13 @@ static void fill_row(struct pn_worker *worker, void *context)
     lock(worker->crew);
     row.alive = worker->has_thread && !pn_crew_is_lost(worker->crew);
     unlock(worker->crew);
-    row.tasks = pn_load_relaxed(&worker->counters.tasks) +
-                pn_load_relaxed(&worker->counters.handed);
+    row.tasks = pn_load_relaxed(&worker->counters->tasks) +
+                pn_load_relaxed(&worker->counters->handed);
     row.inlined = pn_plain_load_relaxed(&worker->head->shared.inlined);
-    row.stolen_near = pn_load_relaxed(&worker->counters.stolen_near);
-    row.stolen_far = pn_load_relaxed(&worker->counters.stolen_far);
-    row.parked = pn_load_relaxed(&worker->counters.parked);
-    row.searched = pn_load_relaxed(&worker->counters.searched);
+    row.stolen_near = pn_load_relaxed(&worker->counters->stolen_near);
+    row.stolen_far = pn_load_relaxed(&worker->counters->stolen_far);
+    row.parked = pn_load_relaxed(&worker->counters->parked);
+    row.searched = pn_load_relaxed(&worker->counters->searched);
     pn_slab_stats(worker->slab, &slab);
     row.arena_bytes = slab.chunk_bytes;
     if (worker->seat.node != PINION_NO_NODE &&

@@ -106,6 +106,7 @@ static void hand_over(struct pn_worker *idle, const struct pn_command *command)
 static void vacate_locked(struct pn_worker *slot)
 {
     slot->has_thread = false;
+    pn_record_leave(slot);
     if (slot->role == PN_RESERVE)
         push_locked(&slot->crew->free_reserves, slot);
 }
@@ -136,6 +137,7 @@ static void *thread_main(void *argument)
     vacate_locked(worker);
     if (!worker->is_retired) /* pn_crew_retire has uncounted it */
         crew->threads--;
+    pn_crew_show_counts_locked(crew);
     worker->is_retired = false;
     thread_unlink_locked(thread);
     thread_link_locked(&crew->ended, thread);
@@ -223,6 +225,7 @@ static void end_start_locked(struct pn_crew *crew, bool is_well)
         crew->threads_peak = crew->threads;
     if (!is_well)
         crew->threads--;
+    pn_crew_show_counts_locked(crew);
     pn_count(&crew->starting, -1u);
     if (pn_load_relaxed(&crew->ending) && pn_load_relaxed(&crew->starting) == 0)
         pn_futex_wake(&crew->starting, INT_MAX);
@@ -231,6 +234,7 @@ static void end_start_locked(struct pn_crew *crew, bool is_well)
 static void count_start_locked(struct pn_crew *crew)
 {
     crew->threads++;
+    pn_crew_show_counts_locked(crew);
     pn_count(&crew->starting, 1u);
 }
 
@@ -408,6 +412,7 @@ static enum refusal reserve_locked(struct pn_crew *crew, const struct pn_crew_no
     reservation->sleeps =
         reservation->idle && command && hand_over_locked(reservation->idle, command);
     crew->parallel_count++;
+    pn_crew_show_counts_locked(crew);
     PN_ASSERT(crew->threads <= pn_crew_capacity_locked(crew) || reservation->idle);
     return NOTHING_REFUSED;
 }
@@ -451,6 +456,7 @@ static int start_reserve(struct pn_worker *slot, const struct pn_command *comman
         pn_store_relaxed(&slot->signal, PN_SIGNAL_CALM);
         vacate_locked(slot);
         crew->parallel_count--;
+        pn_crew_show_counts_locked(crew);
     }
     pn_unlock(&crew->lock);
     reap(crew);
@@ -487,12 +493,13 @@ static void stay(struct pn_worker *base, struct pn_worker *reserve)
     pn_lock(&crew->lock);
     end_start_locked(crew, false);
     crew->parallel_count--;
+    pn_crew_show_counts_locked(crew);
     vacate_locked(reserve);
     pn_unlock(&crew->lock);
     /* Others relied on the thread that was to come. */
     if (pn_idle_found(&crew->scheduler.idle, base->neighbors->home) &&
         pn_scheduler_has_work(&crew->scheduler))
-        pn_crew_wake(crew, base->neighbors, &base->counters);
+        pn_crew_wake(crew, base->neighbors, base->counters);
 }
 
 struct pn_worker *pn_crew_stand_in(struct pn_worker *base)
@@ -527,6 +534,7 @@ bool pn_crew_reserve_ended(struct pn_worker *worker)
     struct pn_crew *crew = worker->crew;
     pn_lock(&crew->lock);
     crew->parallel_count--;
+    pn_crew_show_counts_locked(crew);
     const bool goes_on = !pn_load_relaxed(&crew->ending);
     if (goes_on) {
         const bool is_surplus = crew->threads > pn_crew_capacity_locked(crew);
@@ -563,6 +571,7 @@ bool pn_crew_retire(struct pn_worker *worker)
         (void)pop_locked(link);
         worker->is_retired = true;
         crew->threads--;
+        pn_crew_show_counts_locked(crew);
     }
     worker->is_asleep = false;
     /* Not surplus now: it stays, until a command comes. */

@@ -83,9 +83,10 @@ static void restore(struct visit *visit)
     if (visit->mask) {
         (void)pn_cpu_mask_apply(visit->mask);
         pn_cpu_mask_destroy(visit->mask);
-        pn_store_relaxed(&visit->worker->pinned_cpu, -1);
+        pn_store_relaxed(&visit->worker->record->pinned_cpu, -1);
     }
     pn_membership_unvisit(&visit->membership);
+    pn_record_leave(visit->worker);
     pn_modes_set(&visit->modes);
 }
 

@@ -37,7 +37,7 @@ static uintptr_t state_of(const struct pn_spawn *spawn)
 /* NULL when out of memory. */
 static struct pinion_task *worker_queue(struct pn_worker *worker, const struct pn_spawn *spawn)
 {
-    if (!pn_deque_has_room(&worker->deque, true))
+    if (!pn_deque_has_room(worker->deque, true))
         return NULL;
     struct pinion_task *task = pn_task_create_quickly(spawn, state_of(spawn), worker->slab,
                                                       worker->node->arena);
@@ -54,7 +54,7 @@ static struct pinion_task *outside_queue(struct pn_crew *crew, struct pn_crew_no
 {
     struct pinion_task *task = pn_node_inject(node, spawn, state_of(spawn));
     if (task)
-        pn_crew_wake(crew, node->neighbors, &node->counters);
+        pn_crew_wake(crew, node->neighbors, &node->record->counters);
     return task;
 }
 
@@ -65,7 +65,7 @@ static bool loop_queue(struct pinion_io *io, const struct pn_spawn *spawn,
     struct pn_worker *worker = pn_membership_find(crew);
     struct pinion_task *task = NULL;
     if (worker) {
-        const bool is_full = pn_deque_count(&worker->deque) >= QUEUED_MAX && !pn_is_stack_low();
+        const bool is_full = pn_deque_count(worker->deque) >= QUEUED_MAX && !pn_is_stack_low();
         if (!is_full && is_staffed_for(worker))
             task = worker_queue(worker, spawn);
         if (!task && !spawn->is_optional)

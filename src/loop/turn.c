@@ -50,11 +50,12 @@ static void rest(struct pn_worker *worker, struct pn_engine *engine, int64_t dea
     const bool waits = pn_backend_has_pending(engine->backend);
     uint32_t seen = PN_SIGNAL_CALM;
     pn_slab_flush(worker->slab);
-    pn_count(&worker->counters.parked, 1);
+    pn_count(&worker->counters->parked, 1);
     /* Sequentially consistent, and then the look at the inbox: pairs with post (engine.c). */
     if (!pn_cas_seq_cst(&worker->signal, &seen, waits ? PN_SIGNAL_WAITING : PN_SIGNAL_SLEEPING) ||
         pn_load_seq_cst(&slot->inbox))
         return;
+    pn_store_relaxed(&worker->counters->state, PN_STATE_PARKED);
     if (waits) {
         wait_in_backend(worker, engine, deadline);
         return;
@@ -69,6 +70,8 @@ void pn_loop_sleep(struct pn_worker *worker, struct pn_engine *engine, int64_t d
     rest(worker, engine, deadline);
     /* Acquire: what came before a signal that is overwritten here; pairs with pn_worker_signal. */
     (void)pn_exchange_acquire(&worker->signal, PN_SIGNAL_CALM);
+    pn_store_relaxed(&worker->counters->state,
+                     worker->scout.is_searching ? PN_STATE_SEARCHING : PN_STATE_RUNNING);
 }
 
 void pn_loop_wake_waiting(struct pn_worker *worker)
@@ -87,12 +90,12 @@ static void stop_searching(struct pn_worker *worker)
 {
     struct pn_crew *crew = worker->crew;
     if (worker->scout.is_searching && pn_scheduler_stop(&crew->scheduler, &worker->scout))
-        pn_crew_wake(crew, worker->neighbors, &worker->counters);
+        pn_crew_wake(crew, worker->neighbors, worker->counters);
 }
 
 static void begin(struct pn_worker *worker, struct pn_engine *engine, struct pinion_task *task)
 {
-    if (!pn_deque_count(&worker->deque))
+    if (!pn_deque_count(worker->deque))
         worker->tombstones = 0;
     pn_engine_begin(engine, task);
 }
@@ -125,7 +128,7 @@ static void seek(struct pn_worker *worker, struct pn_engine *engine, int64_t loo
     const struct pn_step step = pn_scheduler_step(&crew->scheduler, &worker->scout, now);
     if (step.kind == PN_STEP_RUN) {
         if (step.wants_another)
-            pn_crew_wake(crew, worker->neighbors, &worker->counters);
+            pn_crew_wake(crew, worker->neighbors, worker->counters);
         begin(worker, engine, step.task);
     } else if (step.kind == PN_STEP_SLEEP) {
         /* Who would wake it when the crew ends has done so: it waits for the others' work to end,

@@ -40,10 +40,10 @@ static bool is_enough(struct pn_worker *worker)
         pn_plain_store_relaxed(&worker->head->shared.runs, &crew->io); /* there are no thieves */
         return true;
     }
-    if (is_eager(worker) || pn_deque_count(&worker->deque) < enough(worker) ||
-        pn_crew_is_hungry(crew) || pn_deque_is_requested(&worker->deque) || pn_is_stack_low())
+    if (is_eager(worker) || pn_deque_count(worker->deque) < enough(worker) ||
+        pn_crew_is_hungry(crew) || pn_deque_is_requested(worker->deque) || pn_is_stack_low())
         return false;
-    pn_ask_no_more(&worker->head->shared, &crew->io, &worker->deque, enough(worker));
+    pn_ask_no_more(&worker->head->shared, &crew->io, worker->deque, enough(worker));
     return true;
 }
 
@@ -58,7 +58,7 @@ static bool worker_queue(struct pn_worker *worker, const struct pn_spawn *spawn,
                          struct pinion_task **queued)
 {
     if (is_enough(worker) || !pn_crew_is_staffed(worker->crew, worker->neighbors->home) ||
-        !pn_deque_has_room(&worker->deque, is_eager(worker)))
+        !pn_deque_has_room(worker->deque, is_eager(worker)))
         return false;
     struct pinion_task *task = pn_task_create_quickly(spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE,
                                               worker->slab, worker->node->arena);
@@ -89,7 +89,7 @@ static bool outside_queue(struct pinion_pool *pool, const struct pn_spawn *spawn
         return false;
     }
     *queued = task; /* without a future the task may be gone, and nobody reads this */
-    pn_crew_wake(crew, node->neighbors, &node->counters);
+    pn_crew_wake(crew, node->neighbors, &node->record->counters);
     return true;
 }
 
@@ -133,15 +133,15 @@ static void *pool_find_help(struct pinion_io *io, struct pinion_task *awaited)
     struct pinion_task *task;
     if (!worker || worker == runner)
         return NULL;
-    while ((task = pn_deque_steal_since(&runner->deque, awaited->first, may_help, &helping))) {
+    while ((task = pn_deque_steal_since(runner->deque, awaited->first, may_help, &helping))) {
         pn_let_ask(runner->scout.head);
         if (!pn_scout_take(&worker->scout, task))
             continue;
         pn_scout_count_stolen(&worker->scout, &runner->scout);
         return task;
     }
-    if (pn_deque_count(&runner->deque)) {
-        pn_deque_request(&runner->deque);
+    if (pn_deque_count(runner->deque)) {
+        pn_deque_request(runner->deque);
         pn_let_ask(runner->scout.head);
     }
     return NULL;
@@ -153,7 +153,7 @@ static void pool_run_help(struct pinion_io *io, void *found)
     struct pn_worker *worker = pn_membership_find(crew);
     const struct pn_note note = pn_note_take();
     const int saved = errno;
-    pn_task_run_at(found, worker, pn_deque_bottom(&worker->deque));
+    pn_task_run_at(found, worker, pn_deque_bottom(worker->deque));
     errno = saved;
     pn_note_recall(&note);
     worker = pn_membership_find(crew); /* it may have made way */

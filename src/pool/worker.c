@@ -16,7 +16,7 @@ static struct pn_worker *run(struct pn_worker *worker, struct pinion_task *task)
 {
     bool goes_on = true;
     pn_ask(&worker->head->shared); /* an entry less */
-    pn_task_run_at(task, worker, pn_deque_bottom(&worker->deque));
+    pn_task_run_at(task, worker, pn_deque_bottom(worker->deque));
     if (pn_crew_is_lost(worker->crew))
         return NULL;
     pn_modes_set(&worker->crew->modes); /* for the next, whatever this one made of them */
@@ -58,7 +58,7 @@ static void sleep_for_work(struct pn_worker *worker)
     struct pn_crew *crew = worker->crew;
     pn_slab_flush(worker->slab);
     if (!pn_load_seq_cst(&crew->ending)) {
-        pn_count(&worker->counters.parked, 1);
+        pn_count(&worker->counters->parked, 1);
         pn_worker_sleep(worker);
     }
     /* A signal that comes after this, from who picked this worker meanwhile, wakes it once in vain.
@@ -79,7 +79,7 @@ static struct pinion_task *next_task(struct pn_worker *worker)
         const struct pn_step step = pn_scheduler_step(&crew->scheduler, &worker->scout, now);
         if (step.kind == PN_STEP_RUN) {
             if (step.wants_another)
-                pn_crew_wake(crew, worker->neighbors, &worker->counters);
+                pn_crew_wake(crew, worker->neighbors, worker->counters);
             return step.task;
         }
         if (step.kind == PN_STEP_SLEEP)
@@ -98,7 +98,7 @@ struct pn_worker *pn_pool_base_live(struct pn_worker *worker)
     struct pinion_task *task;
     pn_scout_begin(&worker->scout); /* whoever started the thread counted it */
     while ((task = next_task(worker))) {
-        if (!pn_deque_count(&worker->deque))
+        if (!pn_deque_count(worker->deque))
             worker->tombstones = 0;
         struct pn_worker *now = run(worker, task);
         if (now != worker)
@@ -112,7 +112,7 @@ struct pn_worker *pn_pool_base_live(struct pn_worker *worker)
 
 void pn_pool_run_reserved(struct pn_worker *worker, struct pinion_task *task)
 {
-    pn_task_run_at(task, worker, pn_deque_bottom(&worker->deque));
+    pn_task_run_at(task, worker, pn_deque_bottom(worker->deque));
 }
 
 void pn_pool_make_way(void)

@@ -7,6 +7,10 @@
 
 #include "atomic.h"
 
+/* What a worker's thread does: it has something to run, it looks for that, or sleeps until there
+ * is. */
+enum { PN_STATE_RUNNING, PN_STATE_SEARCHING, PN_STATE_PARKED };
+
 /* Of a worker: written by its thread alone but for woken, read by anyone (relaxed: each is a number
  * of its own, but for those that idle.h is about).
  *
@@ -17,6 +21,7 @@
 struct pn_counters {
     _Atomic(uint64_t) tasks, handed, queued, claimed;
     _Atomic(uint64_t) stolen_near, stolen_far, parked, woken, searched;
+    _Atomic(uint32_t) state;
     struct pn_counters *next; /* in idle.counted; constant once it is there */
 };
 

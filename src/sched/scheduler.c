@@ -56,9 +56,15 @@ void pn_scheduler_add_reserve(struct pn_scheduler *scheduler, struct pn_scout *s
     pn_store_release(&scheduler->reserves, scout);
 }
 
+static void show(const struct pn_scout *scout, uint32_t state)
+{
+    pn_store_relaxed(&scout->counters->state, state);
+}
+
 void pn_scout_begin(struct pn_scout *scout)
 {
     scout->is_searching = true;
+    show(scout, PN_STATE_SEARCHING);
     scout->was_woken = false;
     scout->is_in_round = false;
     scout->idle_since = scout->awake_since = PN_NOT_SAID;
@@ -379,6 +385,7 @@ static struct pn_step found(struct pn_scheduler *scheduler, struct pn_scout *sco
                             struct pinion_task *task)
 {
     scout->is_searching = false;
+    show(scout, PN_STATE_RUNNING);
     return (struct pn_step){
         .kind = PN_STEP_RUN,
         .task = task,
@@ -433,5 +440,6 @@ bool pn_scheduler_stop(struct pn_scheduler *scheduler, struct pn_scout *scout)
 void pn_scheduler_rise(struct pn_scheduler *scheduler, struct pn_scout *scout)
 {
     scout->awake_since = PN_NOT_SAID;
+    show(scout, PN_STATE_SEARCHING);
     scout->was_woken = !pn_idle_rise(&scheduler->idle, scout->index);
 }
