@@ -48,6 +48,8 @@ void pn_crew_degrade(struct pn_crew *crew, int error, const char *format, ...)
         const int added = snprintf(crew->degraded + crew->degraded_length, left, "%s%s",
                                    crew->degraded_length ? "\n" : "", line);
         crew->degraded_length += (size_t)added;
+        if (crew->header)
+            pn_store_relaxed(&crew->header->is_degraded, 1u);
     }
     if (!crew->degraded_error)
         crew->degraded_error = error;

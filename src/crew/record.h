@@ -87,7 +87,7 @@ struct pn_record_header {
     /* Under the crew's lock. */
     _Atomic(uint32_t) parallel_count, threads, threads_peak;
     /* Of a loop: what its last worker that began waits in. */
-    _Atomic(uint32_t) backend;    /* enum pinion_backend; AUTO: no worker has begun */
+    _Atomic(uint32_t) backend;    /* enum pn_backend_kind; 0: none has begun */
     _Atomic(uint32_t) is_degraded;
 };
 

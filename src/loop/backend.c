@@ -120,6 +120,7 @@ int pn_backend_init(struct pn_backend *backend, const struct pn_backend_vtable *
 {
     const int saved = errno;
     backend->vtable = vtable;
+    backend->counters = &backend->own_counters;
     backend->event = eventfd(0, EFD_CLOEXEC);
     const int error = backend->event < 0 ? -errno : 0;
     errno = saved;
@@ -158,6 +159,11 @@ int pn_backend_create(const struct pn_backend_options *options, struct pn_backen
     if (!error)
         (*backend)->report.ring_error = ring_error;
     return error;
+}
+
+void pn_backend_show(struct pn_backend *backend, struct pn_loop_counters *counters)
+{
+    backend->counters = counters;
 }
 
 void pn_backend_destroy(struct pn_backend *backend)
@@ -209,13 +215,19 @@ static void prepare(struct pn_completion *completion, const struct pn_operation 
     completion->is_asked = completion->is_queued = completion->is_over = false;
 }
 
+static void begun(struct pn_backend *backend)
+{
+    backend->under_way++;
+    pn_count(&backend->counters->submitted, UINT64_C(1));
+}
+
 bool pn_backend_start(struct pn_backend *backend, const struct pn_operation *operation,
                       struct pn_completion *completion)
 {
     prepare(completion, operation);
     if (!backend->vtable->begin(backend, completion))
         return false;
-    backend->under_way++;
+    begun(backend);
     return true;
 }
 
@@ -226,7 +238,7 @@ void pn_backend_poll(struct pn_backend *backend, int descriptor, short events,
     completion->descriptor = descriptor;
     completion->events = events;
     (void)backend->vtable->begin(backend, completion);
-    backend->under_way++;
+    begun(backend);
 }
 
 void pn_backend_cancel(struct pn_backend *backend, struct pn_completion *completion)
@@ -256,6 +268,7 @@ unsigned pn_backend_tell(struct pn_backend *backend)
     backend->ended.first = NULL;
     for (; (one = pn_completions_pop(&ended)); count++) {
         backend->under_way--;
+        pn_count(&backend->counters->completed, UINT64_C(1));
         one->done(one);
     }
     return count;

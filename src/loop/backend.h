@@ -87,10 +87,13 @@ const char *pn_backend_reason(int error);
 void pn_backend_report_describe(const struct pn_backend_report *report, char *words, size_t size);
 
 struct pn_backend;
+struct pn_loop_counters;
 
 /* 0, or -EINVAL with the detail; -EMFILE, -ENOMEM, …; with PN_BACKEND_RING also what the kernel
  * refuses that with, with the detail. */
 int pn_backend_create(const struct pn_backend_options *options, struct pn_backend **backend);
+/* Counts there, too, what it does from now on; borrowed. */
+void pn_backend_show(struct pn_backend *backend, struct pn_loop_counters *counters);
 /* Nothing is under way. */
 void pn_backend_destroy(struct pn_backend *backend);
 

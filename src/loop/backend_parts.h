@@ -6,6 +6,7 @@
 #define PN_BACKEND_PARTS_H
 
 #include "backend.h"
+#include "record.h"
 
 #ifndef PN_URING
 #define PN_URING 0
@@ -51,6 +52,8 @@ struct pn_backend {
     int event;                   /* an eventfd: wake was called; blocking */
     bool is_woken;               /* the same, already read: until the end of a wait */
     struct pn_backend_report report;
+    struct pn_loop_counters *counters; /* never NULL */
+    struct pn_loop_counters own_counters;
 };
 
 /* They fill the report, but for ring_error. */

@@ -76,6 +76,11 @@ void pn_engine_turn(struct pn_engine *engine)
 
 /* ---- a fiber's life ---- */
 
+static void show_fibers(struct pn_engine *engine, uint64_t count)
+{
+    pn_store_relaxed(&engine->slot->worker.record->loop.fibers, count);
+}
+
 static void run_task(struct pn_engine *engine, struct pinion_task *task)
 {
     struct pn_worker *worker = worker_of(engine);
@@ -87,7 +92,7 @@ static void run_task(struct pn_engine *engine, struct pinion_task *task)
     pn_task_end(task, worker->slab);
     if (PN_UNLIKELY(worker->is_loose))
         pn_worker_take_seat(worker);
-    pn_count(&engine->slot->fibers, -UINT64_C(1));
+    show_fibers(engine, --engine->fibers);
 }
 
 static void live(void *argument)
@@ -121,8 +126,8 @@ void pn_engine_begin(struct pn_engine *engine, struct pinion_task *task)
     struct pn_fiber *fiber = engine->spare;
     engine->spare = NULL;
     pn_fiber_prepare(fiber, live, engine);
-    pn_count(&engine->slot->fibers, UINT64_C(1));
-    pn_count(&engine->slot->started, UINT64_C(1));
+    show_fibers(engine, ++engine->fibers);
+    pn_count(&engine->slot->worker.record->loop.started, UINT64_C(1));
     engine->task = task;
     engine->switches = PN_TURN_SWITCHES;
     pn_engine_switch_to(engine, fiber);
@@ -130,7 +135,7 @@ void pn_engine_begin(struct pn_engine *engine, struct pinion_task *task)
 
 bool pn_engine_has_fibers(const struct pn_engine *engine)
 {
-    return pn_load_relaxed(&engine->slot->fibers) != 0; /* this thread's own */
+    return engine->fibers != 0;
 }
 
 /* ---- sleeping ---- */
@@ -280,6 +285,7 @@ int pn_engine_create(struct pn_loop_worker *slot, struct pn_engine **result)
     error = pn_backend_create(&loop->backend, &engine->backend);
     if (error)
         goto no_backend;
+    pn_backend_show(engine->backend, &slot->worker.record->loop);
     pn_fiber_init_thread(&engine->thread);
     engine->home = engine->running = &engine->thread;
     pn_engine_here = engine;

@@ -43,6 +43,7 @@ struct pn_engine {
     struct pn_fiber *spare;        /* the next to begin; NULL: none is there yet */
     struct pinion_task *task;      /* that it is to run */
     unsigned switches;             /* left, of this turn */
+    uint64_t fibers;               /* that have begun and not ended */
     bool is_over;                  /* home, if it is a fiber, is to end */
     bool is_lost;                  /* a fiber came back in a child of its process */
     struct pn_overflow_thread overflow;

@@ -81,6 +81,7 @@ void pn_loop_note_backend(struct pinion_loop *loop, const struct pn_backend_repo
     pn_lock(&loop->report_lock);
     loop->report = *report;
     pn_unlock(&loop->report_lock);
+    pn_store_relaxed(&loop->crew.header->backend, (uint32_t)report->kind);
     if (report->ring_error)
         pn_crew_degrade(&loop->crew, report->ring_error, "no io_uring but epoll: %s",
                         pn_backend_reason(report->ring_error));
@@ -249,8 +250,8 @@ void pinion_loop_stats(struct pinion_loop *loop, struct pinion_loop_stats *stats
     const unsigned high = pn_load_acquire(&crew->scheduler.high);
     for (unsigned i = 0; i < high; i++) {
         struct pn_loop_worker *slot = pn_loop_worker_of(pn_load_acquire(&crew->base[i]));
-        stats->fibers += pn_load_relaxed(&slot->fibers);
-        stats->started += pn_load_relaxed(&slot->started);
+        stats->fibers += pn_load_relaxed(&slot->worker.record->loop.fibers);
+        stats->started += pn_load_relaxed(&slot->worker.record->loop.started);
     }
     for (unsigned i = 0; i < crew->node_count && !pn_crew_is_lost(crew); i++) {
         struct pn_stack_stats stacks;

@@ -28,15 +28,12 @@ struct pn_stack_depot;
 
 /* A slot. inbox: fibers of the slot's thread that others have woken, the last first; written by
  * all, taken by the thread. engine: the thread's, NULL: it has none; written by it. visitors: who
- * is at either, so that neither the engine nor the slot goes away meanwhile. fibers: alive, and
- * started: in all; the thread's. */
+ * is at either, so that neither the engine nor the slot goes away meanwhile. */
 struct pn_loop_worker {
     struct pn_worker worker;
     alignas(PN_LINE_PAIR) _Atomic(struct pn_fiber *) inbox;
     _Atomic(struct pn_engine *) engine;
     _Atomic(uint32_t) visitors;
-    alignas(PN_LINE_PAIR) _Atomic(uint64_t) fibers;
-    _Atomic(uint64_t) started;
 };
 
 static inline struct pn_loop_worker *pn_loop_worker_of(struct pn_worker *worker)
