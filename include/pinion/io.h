@@ -87,6 +87,15 @@ PINION_API void pinion_async(struct pinion_io *io, const struct pinion_call *cal
 PINION_API int pinion_async_concurrent(struct pinion_io *io, const struct pinion_call *call,
                                        struct pinion_future *future);
 
+/* The same on a stack of at least so many bytes, for one task that needs more than the others: a
+ * deep recursion, a library that is fond of large arrays. 0: what the io gives to all. On a loop
+ * the fiber has a stack of that size of its own. A pool's threads have stacks of one size (its
+ * stack_bytes); to ask for more is -EINVAL, which says how large they are. Errors as
+ * pinion_async_concurrent; -ENOMEM also if no such stack can be had, with
+ * pinion_error_detail(). */
+PINION_API int pinion_async_concurrent_sized(struct pinion_io *io, const struct pinion_call *call,
+                                             size_t stack_bytes, struct pinion_future *future);
+
 /* Starts call on a thread that it has for itself while it runs. Errors as
  * pinion_async_concurrent. */
 PINION_API int pinion_async_parallel(struct pinion_io *io, const struct pinion_call *call,

@@ -406,6 +406,8 @@ struct pn_worker *pn_crew_stand_in(struct pn_worker *base);
 bool pn_crew_lie_down(struct pn_worker *worker);
 /* An idle reserve thread has waited long enough: true if it is surplus and is to end now. */
 bool pn_crew_retire(struct pn_worker *worker);
+/* How large its threads' stacks are, in bytes. */
+size_t pn_crew_thread_stack(const struct pn_crew *crew);
 /* No new threads; every thread runs what is queued, and is joined. */
 void pn_crew_join(struct pn_crew *crew);
 

@@ -92,6 +92,9 @@ int pn_crew_spawn(struct pinion_io *io, const struct pn_spawn *spawn,
     struct pn_crew *crew = pn_crew_of(io);
     struct pn_worker *worker = pn_membership_find(crew);
     struct pn_crew_node *node = worker ? worker->node : pn_crew_node_here(crew);
+    if (PN_UNLIKELY(spawn->stack_bytes != 0) && spawn->stack_bytes > pn_crew_thread_stack(crew))
+        return pn_error(EINVAL, "a stack of %zu bytes: the threads have %zu (stack_bytes)",
+                        spawn->stack_bytes, pn_crew_thread_stack(crew));
     pn_prefetch_write(&crew->lock); /* which the thread that ended last has */
     /* Running from the start: it is never queued, and an await can't claim it. */
     struct pinion_task *task =
@@ -132,7 +135,8 @@ static void sweep_tombstones(struct pn_worker *worker)
 bool pn_crew_take_own(struct pinion_io *io, struct pinion_task *task)
 {
     struct pn_worker *worker = pn_membership_find(pn_crew_of(io));
-    if (!worker || !pn_deque_pop_if(worker->deque, task))
+    if (!worker || PN_UNLIKELY(pn_task_stack_bytes(task) != 0) ||
+        !pn_deque_pop_if(worker->deque, task))
         return false;
     pn_store_relaxed(&task->state, PN_TASK_RUNNING); /* nobody else knows it */
     pn_ask(&worker->head->shared); /* an entry less */

@@ -157,6 +157,17 @@ void pn_block_signals(sigset_t *former)
     (void)pthread_sigmask(SIG_SETMASK, &all, former);
 }
 
+size_t pn_crew_thread_stack(const struct pn_crew *crew)
+{
+    pthread_attr_t usual;
+    size_t bytes = crew->stack_bytes;
+    if (bytes || pthread_getattr_default_np(&usual))
+        return bytes;
+    (void)pthread_attr_getstacksize(&usual, &bytes);
+    (void)pthread_attr_destroy(&usual);
+    return bytes;
+}
+
 static int create_handle(struct pn_crew *crew, struct pn_thread *thread)
 {
     pthread_attr_t attributes;

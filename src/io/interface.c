@@ -107,6 +107,14 @@ int pinion_async_concurrent(struct pinion_io *io, const struct pinion_call *call
     return pn_spawn(io, &spawn, &future->task);
 }
 
+int pinion_async_concurrent_sized(struct pinion_io *io, const struct pinion_call *call,
+                                  size_t stack_bytes, struct pinion_future *future)
+{
+    const struct pn_spawn spawn = {
+        .call = call, .kind = PN_CONCURRENT, .stack_bytes = stack_bytes};
+    return pn_spawn(io, &spawn, &future->task);
+}
+
 int pinion_async_parallel(struct pinion_io *io, const struct pinion_call *call,
                           struct pinion_future *future)
 {

@@ -47,14 +47,15 @@ static struct layout lay_out(const struct pinion_call *call, size_t start)
 
 #define MEMBER_BYTES sizeof(struct pn_member)
 
-static bool place_large(struct pinion_task *task, const struct pinion_call *call,
+static bool place_large(struct pinion_task *task, const struct pn_spawn *spawn,
                         struct pinion_arena *arena)
 {
+    const struct pinion_call *call = spawn->call;
     struct layout layout = lay_out(call, 0);
     task->context_offset = 0;
     task->result_offset = task->result_small = 0;
     struct pn_task_large *large = pn_task_large(task);
-    if (layout.bytes == 0) /* an alignment alone brought it here; the arena refuses 0 bytes */
+    if (layout.bytes == 0) /* something else brought it here; the arena refuses 0 bytes */
         layout.bytes = 1;
     large->payload = pinion_arena_alloc(arena, layout.bytes, layout.align);
     if (!large->payload)
@@ -63,6 +64,7 @@ static bool place_large(struct pinion_task *task, const struct pinion_call *call
     large->payload_bytes = layout.bytes;
     large->result = call->result_size ? (char *)large->payload + layout.result_offset : NULL;
     large->result_bytes = call->result_size;
+    large->stack_bytes = spawn->stack_bytes;
     if (call->context_size)
         memcpy(large->payload, call->context, call->context_size);
     return true;
@@ -74,7 +76,8 @@ struct pinion_task *pn_task_create(const struct pn_spawn *spawn, uintptr_t state
     const struct pinion_call *call = spawn->call;
     const size_t head = sizeof(struct pinion_task) + (spawn->group ? MEMBER_BYTES : 0);
     const struct layout layout = lay_out(call, head);
-    const bool is_small = layout.bytes <= PN_SLAB_SIZE_MAX && layout.align <= PN_SLAB_STEP;
+    const bool is_small = layout.bytes <= PN_SLAB_SIZE_MAX && layout.align <= PN_SLAB_STEP &&
+                          !spawn->stack_bytes;
     struct pinion_task *task =
         pn_slab_alloc(slab, is_small ? pn_slab_size_aligned(layout.bytes, layout.align)
                                      : head + sizeof(struct pn_task_large));
@@ -83,7 +86,7 @@ struct pinion_task *pn_task_create(const struct pn_spawn *spawn, uintptr_t state
     pn_task_begin(task, spawn, state);
     if (is_small) {
         pn_task_place_small(task, call, layout.context_offset, layout.result_offset);
-    } else if (!place_large(task, call, arena)) {
+    } else if (!place_large(task, spawn, arena)) {
         pn_slab_free(slab, task);
         return NULL;
     }

@@ -111,13 +111,14 @@ struct pn_member {
     bool is_held;                      /* a canceler is at it */
 };
 
-/* Behind that, where context and result do not fit a slab's block. */
+/* Behind that, where context and result do not fit a slab's block, or a stack is asked for. */
 struct pn_task_large {
     struct pinion_arena *arena;
     void *payload; /* context, then result; NULL once it was freed */
     void *result;  /* NULL if there is none */
     size_t payload_bytes;
     size_t result_bytes;
+    size_t stack_bytes; /* that it asked for */
 };
 
 /* Whether a call can be run as a task: a function, alignments that are powers of two up to
@@ -138,6 +139,7 @@ struct pn_spawn {
     enum pn_task_kind kind;
     struct pinion_group *group; /* that it is to be a member of, or NULL */
     bool is_optional;           /* if it isn't queued nobody runs it */
+    size_t stack_bytes;         /* that a concurrent one asks for; 0: what is usual */
 };
 
 /* Makes a task of a valid call in the state given (PN_TASK_QUEUED | PN_TASK_IN_QUEUE, or
@@ -182,6 +184,12 @@ static inline void *pn_task_result(struct pinion_task *task)
     if (PN_UNLIKELY(pn_task_is_large(task)))
         return pn_task_large(task)->result;
     return task->result_offset ? (char *)task + task->result_offset : NULL;
+}
+
+/* The stack that it asked for; 0: what is usual. */
+static inline size_t pn_task_stack_bytes(struct pinion_task *task)
+{
+    return PN_UNLIKELY(pn_task_is_large(task)) ? pn_task_large(task)->stack_bytes : 0;
 }
 
 /* Runs the function of a task that the caller has taken or claimed. Its result goes into the

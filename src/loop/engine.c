@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pinion/clock.h>
+
 #include "check.h"
 #include "futex.h"
 #include "loop.h"
@@ -110,6 +112,30 @@ static void live(void *argument)
     pn_fiber_exit_to(self.fiber, next);
 }
 
+/* A task that asks for a larger stack than others: a fiber on one of the usual size gets that, and
+ * goes on there. It could be had when the task was started; should it not be any more, it is waited
+ * for. */
+static void move_to_larger(void *argument)
+{
+    struct pn_engine *engine = argument;
+    struct pinion_task *task = engine->task;
+    struct pn_loop_fiber self = {.sleeper = {.ways = &pn_loop_ways},
+                                 .engine = engine,
+                                 .fiber = engine->running};
+    struct pn_stack stack;
+    bury_ended(engine);
+    pn_context()->sleeper = &self.sleeper;
+    while (pn_stack_get(engine->stacks, pn_task_stack_bytes(task), &stack))
+        (void)pinion_sleep(&worker_of(engine)->crew->io, PN_NO_STACK_NS);
+    struct pn_fiber *larger = pn_stack_top(&stack, sizeof *larger);
+    pn_fiber_init(larger, &stack);
+    pn_fiber_prepare(larger, live, engine);
+    engine->task = task;
+    engine->ended = self.fiber;
+    engine->running = larger;
+    pn_fiber_exit_to(self.fiber, larger);
+}
+
 bool pn_engine_can_begin(struct pn_engine *engine)
 {
     struct pn_stack stack;
@@ -125,7 +151,8 @@ void pn_engine_begin(struct pn_engine *engine, struct pinion_task *task)
 {
     struct pn_fiber *fiber = engine->spare;
     engine->spare = NULL;
-    pn_fiber_prepare(fiber, live, engine);
+    const bool is_usual = pn_task_stack_bytes(task) <= engine->stack_bytes;
+    pn_fiber_prepare(fiber, PN_LIKELY(is_usual) ? live : move_to_larger, engine);
     show_fibers(engine, ++engine->fibers);
     pn_count(&engine->slot->worker.record->loop.started, UINT64_C(1));
     engine->task = task;

@@ -26,6 +26,9 @@ struct pn_loop_worker;
 struct pn_stack_cache;
 struct pn_waiter;
 
+/* What can't be had, a stack or all that an engine needs, is asked for again after so long. */
+#define PN_NO_STACK_NS INT64_C(1000000)
+
 /* So many switches from fiber to fiber, before the thread looks at all else. */
 #define PN_TURN_SWITCHES 128u
 

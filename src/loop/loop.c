@@ -17,6 +17,7 @@
 #define DEQUE_SIZE_RESERVE 128
 
 #define STACK_BYTES ((size_t)256 * 1024)
+#define STACK_BYTES_MAX (SIZE_MAX / 4)
 
 static const struct pn_crew_kind loop_kind = {
     .vtable = &pn_loop_vtable,
@@ -32,6 +33,12 @@ static const struct pn_crew_kind loop_kind = {
 
 /* ---- options ---- */
 
+static int refuse_stack(size_t bytes)
+{
+    return pn_error(EINVAL, "stack_bytes %zu: a fiber's stack takes %zu to %zu, or 0 for %zu", bytes,
+                    pn_stack_min(), STACK_BYTES_MAX, STACK_BYTES);
+}
+
 static int check_options(const struct pinion_loop_options *options)
 {
     const int error = pn_crew_check_reserved(options->reserved);
@@ -44,9 +51,8 @@ static int check_options(const struct pinion_loop_options *options)
         return pn_error(EINVAL, "ring_entries %u is above %u; 0 means %u", options->ring_entries,
                         PN_RING_ENTRIES_MAX, PN_RING_ENTRIES_DEFAULT);
     if (options->stack_bytes &&
-        (options->stack_bytes < pn_stack_min() || options->stack_bytes > SIZE_MAX / 4))
-        return pn_error(EINVAL, "stack_bytes %zu: a fiber's stack takes %zu to %zu, or 0 for %zu",
-                        options->stack_bytes, pn_stack_min(), SIZE_MAX / 4, STACK_BYTES);
+        (options->stack_bytes < pn_stack_min() || options->stack_bytes > STACK_BYTES_MAX))
+        return refuse_stack(options->stack_bytes);
     return 0;
 }
 
@@ -148,19 +154,21 @@ static int make_depots(struct pinion_loop *loop)
 }
 
 /* Where one can't be had, tasks would wait for it for ever. */
-static int try_stack(const struct pinion_loop *loop)
+int pn_loop_try_stack(struct pinion_loop *loop, size_t bytes)
 {
     struct pn_stack_cache *cache;
     struct pn_stack stack;
+    if (bytes > STACK_BYTES_MAX)
+        return refuse_stack(bytes);
     if (pn_stack_cache_create(loop->depots[0], &cache))
         return pn_error(ENOMEM, "out of memory for a loop's stacks");
-    const int error = pn_stack_get(cache, loop->stack_bytes, &stack);
+    const int error = pn_stack_get(cache, bytes, &stack);
     if (!error)
         pn_stack_put(cache, &stack);
     pn_stack_cache_destroy(cache);
     return error ? pn_error(-error, "stack_bytes %zu: not one stack can be mapped; take less, or "
                                     "raise the limit of address space (ulimit -v)",
-                            loop->stack_bytes)
+                            bytes)
                  : 0;
 }
 
@@ -189,7 +197,7 @@ static int fill(struct pinion_loop *loop, const struct pinion_loop_options *opti
     if (error)
         return error;
     const unsigned nodes = loop->crew.node_count;
-    if ((error = make_depots(loop)) || (error = try_stack(loop)) ||
+    if ((error = make_depots(loop)) || (error = pn_loop_try_stack(loop, loop->stack_bytes)) ||
         (error = try_backend(loop, options->strict))) {
         pn_crew_fini(&loop->crew);
         free_depots(loop, nodes);

@@ -80,6 +80,10 @@ void pn_loop_run_left(struct pinion_loop *loop);
 /* A worker's thread has begun with that backend: notes what is degraded. */
 void pn_loop_note_backend(struct pinion_loop *loop, const struct pn_backend_report *report);
 
+/* Whether a fiber can have a stack of that size: 0, or -EINVAL, -ENOMEM, with the detail. Any
+ * thread. */
+int pn_loop_try_stack(struct pinion_loop *loop, size_t bytes);
+
 /* What its workers wait in, in words. Any thread. */
 void pn_loop_describe_backend(struct pinion_loop *loop, char *words, size_t size);
 

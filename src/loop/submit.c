@@ -92,6 +92,11 @@ static int no_staff(void)
 static int spawn_fiber(struct pn_crew *crew, const struct pn_spawn *spawn,
                        struct pinion_task **started)
 {
+    if (PN_UNLIKELY(spawn->stack_bytes != 0)) {
+        const int error = pn_loop_try_stack(pn_loop_of(crew), spawn->stack_bytes);
+        if (error)
+            return error;
+    }
     struct pn_worker *worker = pn_membership_find(crew);
     struct pinion_task *task;
     if (worker) {

@@ -19,14 +19,11 @@
 /* So many tasks begin in a turn, before those that have begun go on. */
 #define TURN_BEGINS 16u
 
-/* What can't be had, a stack or all that an engine needs, is asked for again after so long. */
-#define NO_STACK_NS INT64_C(1000000)
-
 /* ---- sleeping ---- */
 
 static void nap(void)
 {
-    const struct timespec while_ = {.tv_nsec = NO_STACK_NS};
+    const struct timespec while_ = {.tv_nsec = PN_NO_STACK_NS};
     (void)nanosleep(&while_, NULL);
 }
 
@@ -161,7 +158,7 @@ bool pn_loop_work(struct pn_worker *worker, struct pn_engine *engine,
             seek(worker, engine, looks);
         } else { /* it takes no task from those who can; fibers that end leave their stacks */
             stop_searching(worker);
-            pn_loop_sleep(worker, engine, pn_now() + NO_STACK_NS);
+            pn_loop_sleep(worker, engine, pn_now() + PN_NO_STACK_NS);
         }
     }
     return false;

@@ -42,6 +42,79 @@ static void a_thousand_loops_leave_neither_descriptors_nor_mappings(void **state
         assert_true(proc_lines("/proc/self/maps") <= mappings + 4);
 }
 
+/* ---- a task's own stack ---- */
+
+enum { LARGE = 3 << 20 };
+
+/* Uses that much of its stack, all of it. */
+static void use_stack(const void *context, void *result)
+{
+    struct pinion_io *io = *(struct pinion_io *const *)context;
+    volatile char room[LARGE];
+    for (size_t i = 0; i < sizeof room; i += 512)
+        room[i] = (char)i;
+    (void)pinion_sleep(io, 1000); /* others run on theirs meanwhile */
+    bool is_kept = true;
+    for (size_t i = 0; i < sizeof room; i += 512)
+        is_kept = is_kept && room[i] == (char)i;
+    *(bool *)result = is_kept;
+}
+
+static struct pinion_call use_stack_call(struct pinion_io *const *io)
+{
+    return (struct pinion_call){.start = use_stack, .context = io, .context_size = sizeof *io,
+                                .result_size = sizeof(bool)};
+}
+
+static void ask_for_large_stacks(struct pinion_io *io, void *unused)
+{
+    const struct pinion_call call = use_stack_call(&io);
+    struct pinion_future futures[5];
+    (void)unused;
+    for (int i = 0; i < 5; i++)
+        must(pinion_async_concurrent_sized(io, &call, LARGE + 65536, &futures[i]) == 0);
+    for (int i = 5; i-- > 0;) { /* the youngest first, which else is run in place */
+        bool is_kept = false;
+        pinion_await(io, &futures[i], &is_kept);
+        must(is_kept);
+    }
+}
+
+static void a_task_has_the_stack_that_it_asks_for(void **state)
+{
+    (void)state;
+    for (unsigned cpus = 1; cpus <= 2; cpus++) {
+        struct pinion_loop *loop =
+            make_loop(&(struct pinion_loop_options){.cpu_count = cpus, .backend = backend});
+        run_in(loop, ask_for_large_stacks, NULL);
+        if (cpus > 1) /* a thread of the program's, too */
+            ask_for_large_stacks(pinion_loop_io(loop), NULL);
+        pinion_loop_destroy(loop);
+    }
+}
+
+static void a_stack_that_cannot_be_had_is_refused(void **state)
+{
+    (void)state;
+    struct pinion_loop *loop =
+        make_loop(&(struct pinion_loop_options){.cpu_count = 2, .backend = backend});
+    struct pinion_pool *pool;
+    const struct pinion_pool_options options = {.cpu_count = 2, .stack_bytes = 1 << 20};
+    struct pinion_io *io = pinion_loop_io(loop);
+    const struct pinion_call call = use_stack_call(&io);
+    struct pinion_future future = {NULL};
+    must(pinion_async_concurrent_sized(io, &call, SIZE_MAX, &future) == -EINVAL);
+    must(strstr(pinion_error_detail(), "stack_bytes") != NULL);
+    must(pinion_async_concurrent_sized(io, &call, SIZE_MAX / 8, &future) == -ENOMEM);
+    must(strstr(pinion_error_detail(), "stack_bytes") != NULL);
+    assert_int_equal(pinion_pool_create(&options, &pool), 0);
+    must(pinion_async_concurrent_sized(pinion_pool_io(pool), &call, LARGE, &future) == -EINVAL);
+    must(strstr(pinion_error_detail(), "1048576") != NULL);
+    must(future.task == NULL);
+    pinion_pool_destroy(pool);
+    pinion_loop_destroy(loop);
+}
+
 /* ---- descriptors ---- */
 
 struct server {
@@ -359,6 +432,8 @@ static void where_no_thread_can_be_had_a_fibers_calls_are_made_in_place(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_task_has_the_stack_that_it_asks_for),
+        cmocka_unit_test(a_stack_that_cannot_be_had_is_refused),
         cmocka_unit_test(a_thousand_loops_leave_neither_descriptors_nor_mappings),
         cmocka_unit_test(without_descriptors_accept_says_so_and_goes_on_once_there_are_some),
         cmocka_unit_test(a_descriptor_closed_under_waiters_leaves_them_to_cancels_and_deadlines),
