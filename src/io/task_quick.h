@@ -72,7 +72,8 @@ static inline struct pinion_task *pn_task_create_quickly(const struct pn_spawn *
     const size_t align = call->result_align ? call->result_align : usual;
     const size_t start = sizeof(struct pinion_task) + call->context_size;
     const size_t result_offset = (start + align - 1) & ~(align - 1);
-    if (PN_UNLIKELY(spawn->group || spawn->stack_bytes || call->context_align > usual || align > usual ||
+    if (PN_UNLIKELY(spawn->group || spawn->stack_bytes || call->context_align > usual ||
+                    align > usual ||
                     (call->context_size | call->result_size) > PN_SLAB_ODD ||
                     result_offset + call->result_size > PN_SLAB_ODD))
         return pn_task_create(spawn, state, slab, arena);

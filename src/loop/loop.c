@@ -35,8 +35,8 @@ static const struct pn_crew_kind loop_kind = {
 
 static int refuse_stack(size_t bytes)
 {
-    return pn_error(EINVAL, "stack_bytes %zu: a fiber's stack takes %zu to %zu, or 0 for %zu", bytes,
-                    pn_stack_min(), STACK_BYTES_MAX, STACK_BYTES);
+    return pn_error(EINVAL, "stack_bytes %zu: a fiber's stack takes %zu to %zu, or 0 for %zu",
+                    bytes, pn_stack_min(), STACK_BYTES_MAX, STACK_BYTES);
 }
 
 static int check_options(const struct pinion_loop_options *options)
