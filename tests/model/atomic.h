@@ -19,22 +19,7 @@
 #include <cstring>
 #include <new>
 
-#include <relacy/relacy.hpp>
-#undef new
-#undef delete
-#undef malloc
-#undef calloc
-#undef realloc
-#undef free
-#undef assert
-#undef errno
-#define errno (*__errno_location())
-#undef memory_order_relaxed
-#undef memory_order_consume
-#undef memory_order_acquire
-#undef memory_order_release
-#undef memory_order_acq_rel
-#undef memory_order_seq_cst
+#include "engine.h"
 
 struct model_cell_base {
     const void *handle;

@@ -29,42 +29,51 @@
 
 #define MUST(expression) ((expression) ? (void)0 : pn_check_failed(#expression, __FILE__, __LINE__))
 
-/* A test_suite with begin, thread(index), and end in place of before, thread and after. */
-template <typename T, int threads> struct model : rl::test_suite<T, threads> {
-    void before()
+/* With begin and end in place of before and after. */
+template <typename T, int threads> struct model : model_base {
+    static_assert(threads >= MODEL_THREADS_MIN && threads <= MODEL_THREADS_MAX);
+    static constexpr int thread_count = threads;
+
+    void before() override
     {
         model_begin();
         static_cast<T *>(this)->begin();
     }
 
-    void after()
+    void after() override
     {
         static_cast<T *>(this)->end();
         model_end();
     }
 };
 
+/* How it is searched. On a failure prints the execution. */
+template <typename T> bool model_run(rl::test_params params)
+{
+    std::ostringstream quiet;
+    params.progress_stream = &quiet;
+    *params.output_stream << "model: " << typeid(T).name() << std::endl;
+    return model_simulate(
+        T::thread_count, [] { return (model_base *)new ((malloc)(sizeof(T))) T(); }, &params);
+}
+
 /* Runs as many executions as said: each is chosen by a generator seeded with its number, so every
- * run is the same. On a failure prints the execution. */
+ * run is the same. */
 template <typename T> bool model_random(uint64_t executions)
 {
     rl::test_params params;
-    std::ostringstream quiet;
-    params.progress_stream = &quiet;
     params.iteration_count = executions;
     params.search_type = rl::random_scheduler_type;
-    return rl::simulate<T>(params);
+    return model_run<T>(params);
 }
 
 /* Runs all executions with up to so many preemptions. */
 template <typename T> bool model_all(unsigned preemptions)
 {
     rl::test_params params;
-    std::ostringstream quiet;
-    params.progress_stream = &quiet;
     params.search_type = rl::fair_context_bound_scheduler_type;
     params.context_bound = preemptions;
-    return rl::simulate<T>(params);
+    return model_run<T>(params);
 }
 
 /* What rests on asymmetric fences is to hold in both ways (atomic.h). */

@@ -505,14 +505,14 @@ class Builder:
         self.build = build.resolve()
         self.entries = {}
         for entry in json.loads((build / 'compile_commands.json').read_text()):
-            name = Path(entry['file']).name
-            if name.endswith('_model.cpp'):
-                self.entries[name.removesuffix('_model.cpp')] = entry
+            file = Path(entry['file'])
+            if file.parent.name == 'model':
+                self.entries[file.name] = entry
         if not self.entries:
             sys.exit(f'mutate.py: {build} builds no models; configure it with -Dmodels=true')
 
-    def command(self, model, tree):
-        entry = self.entries[model]
+    def command(self, source, tree):
+        entry = self.entries[source]
         compiler, *arguments = shlex.split(entry['command'])
         command = [compiler]
         for argument in arguments:
@@ -525,13 +525,17 @@ class Builder:
                 command.append(argument)
         return command
 
-    def make(self, model, tree):
-        program = tree / f'{model}_model'
-        source = tree / 'tests' / 'model' / f'{model}_model.cpp'
-        done = subprocess.run([*self.command(model, tree), source, '-o', program],
-                              capture_output=True, text=True, check=False)
+    def make(self, source, tree, *more):
+        command = [*self.command(source, tree), tree / 'tests' / 'model' / source, *more]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            sys.exit(f'mutate.py: {model} with its mutants does not compile:\n{done.stderr}')
+            sys.exit(f'mutate.py: {source} with its mutants does not compile:\n{done.stderr}')
+
+    def make_engine(self, tree):
+        self.make('engine.cpp', tree, '-c', '-o', tree / 'engine.o')
+
+    def make_model(self, model, tree):
+        self.make(f'{model}_model.cpp', tree, tree / 'engine.o', '-o', tree / f'{model}_model')
 
 
 def run(program, *arguments):
@@ -572,7 +576,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         tree = Path(folder)
         overlay(tree, files)
-        list(pool.map(lambda model: builder.make(model, tree), models))
+        builder.make_engine(tree)
+        list(pool.map(lambda model: builder.make_model(model, tree), models))
 
         def judge(mutant):
             return fate(tree, [model for model in models if mutant.path in MODELS[model]], mutant)
