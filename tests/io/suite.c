@@ -327,6 +327,7 @@ static int set_up(void **state)
     struct entry *entry = *state;
     atomic_store(&broken, NULL);
     suite_note(NULL);
+    entry->suite.descriptors = descriptor_count();
     const int error = entry->suite.of->make(entry->suite.of, &entry->suite.io, &entry->suite.made);
     io_of_test = entry->suite.io;
     return error;

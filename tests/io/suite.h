@@ -64,6 +64,7 @@ struct suite {
     struct pinion_io *io;
     void *made;
     bool is_held; /* no worker is free: between suite_hold and suite_release */
+    int descriptors; /* that the process had before it was made */
 };
 
 struct suite_test {
