@@ -196,10 +196,22 @@ static long by_poll(struct pinion_io *io, int descriptor, int64_t deadline)
     return result >= 0 ? -ETIMEDOUT : result;
 }
 
+static int began; /* on one thread: who has begun waits when another runs */
+
 PINION_TASK(long, wait_for_one, (struct pinion_io *, io), (wait_fn *, wait), (int, descriptor),
             (int64_t, deadline))
 {
+    began++;
     return wait(io, descriptor, deadline);
+}
+
+static void await_begun(struct pinion_io *io, int count)
+{
+    while (began < count)
+        pinion_yield(io);
+    began = 0;
+    for (int i = 0; i < 2; i++) /* what was started comes to the kernel before it wakes */
+        must(pinion_sleep(io, 500000) == 0);
 }
 
 static int silent_descriptor(struct pinion_io *io, wait_fn *wait, int *other)
@@ -222,7 +234,7 @@ static void close_under(struct pinion_io *io, wait_fn *wait)
     const int descriptor = silent_descriptor(io, wait, &other);
     must(wait_for_one_concurrent(io, &canceled, io, wait, descriptor, PINION_FOREVER) == 0);
     must(wait_for_one_concurrent(io, &late, io, wait, descriptor, clock_ns() + 5000000) == 0);
-    must(pinion_sleep(io, 1000000) == 0); /* most likely they wait by then */
+    await_begun(io, 2);
     must(pinion_close(io, descriptor) == 0);
     must(pinion_sleep(io, 1000000) == 0);
     must(wait == by_poll || wait(io, descriptor, PINION_FOREVER) == -EBADF);
@@ -230,7 +242,7 @@ static void close_under(struct pinion_io *io, wait_fn *wait)
     must(wait_for_one_await(io, &late) == -ETIMEDOUT);
     must(pinion_pipe(io, others) == 0 && others[0] == descriptor);
     must(wait_for_one_concurrent(io, &reader, io, by_read, others[0], PINION_FOREVER) == 0);
-    must(pinion_sleep(io, 1000000) == 0);
+    await_begun(io, 1);
     must(pinion_write(io, others[1], "x", 1) == 1);
     must(wait_for_one_await(io, &reader) == 1);
     must(pinion_close(io, others[0]) == 0 && pinion_close(io, others[1]) == 0);
