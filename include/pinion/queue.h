@@ -31,11 +31,12 @@ struct pinion_queue_side {
     uint32_t patience;                /* of who has the turn: how long it looks before it sleeps */
     PINION_ATOMIC(uint64_t) position; /* items moved so far, and whether the queue is closed */
     size_t index;                     /* of the next item, in the storage */
+    uint64_t limit;                   /* how far the other side let it come when it last looked */
     uint64_t fenced;                  /* where the other side was at the last heavy fence, … */
     uint32_t owed;                    /* … and what fences cost more than they saved, in items */
     PINION_ATOMIC(uint32_t) is_fenced; /* its moves are, for who sleeps on the other side */
     struct pinion_bias bias;
-    char padding[128 - 5 * sizeof(uint32_t) - 2 * sizeof(uint64_t) - sizeof(size_t) -
+    char padding[128 - 5 * sizeof(uint32_t) - 3 * sizeof(uint64_t) - sizeof(size_t) -
                  sizeof(struct pinion_bias)];
     PINION_ATOMIC(uint64_t) wanted;   /* who has the turn sleeps until the other side is there */
     char padding_wanted[128 - sizeof(uint64_t)];

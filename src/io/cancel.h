@@ -100,6 +100,25 @@ static inline int pn_io_enter(const struct pinion_io *io, const struct pn_how *h
     return how->is_cancelable && pn_cancel_deliver(pn_cancel_target()) ? -ECANCELED : 0;
 }
 
+/* The same for a call that is over in a moment: false where it is to ask pn_io_enter, which would
+ * have something to do or to say. */
+static inline bool pn_io_enter_quickly(const struct pinion_io *io, bool is_cancelable)
+{
+    struct pn_context *context = pn_context();
+    if (pn_io_is_refused(io))
+        return false;
+    if (is_cancelable && (PN_UNLIKELY(context->awaits != NULL) ||
+        (context->task && PN_UNLIKELY(pn_load_relaxed(&context->task->cancel) & PN_CANCEL_ARMED))))
+        return false;
+    if (context->sleeper) {
+        unsigned calls = context->sleeper->calls + 1;
+        if (calls % PN_SLEEPER_CALLS == 0)
+            return false;
+        context->sleeper->calls = calls;
+    }
+    return true;
+}
+
 /* A request that was delivered to a call which then had something else to return: the next one gets
  * it. */
 static inline void pn_cancel_put_back(void) { pinion_recancel(NULL); }

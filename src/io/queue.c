@@ -257,62 +257,67 @@ static int move_all(struct pinion_io *io, struct pn_move *move, const struct pn_
 
 /* ---- by the one thread that uses a side ---- */
 
-/* Here what put and get do is worth a copy of its own for each, and one item a short way. */
+/* Here what put and get do is worth a copy of its own for each, and one word a short way. */
 #define PN_BOTH static inline __attribute__((always_inline))
 
-PN_BOTH void copy_few(const struct pn_move *move, struct pinion_queue_side *side, size_t n)
+#define WORD sizeof(uint64_t)
+
+PN_BOTH void copy_word(const struct pn_move *move, struct pinion_queue_side *side)
 {
-    const struct pinion_queue *queue = move->queue;
-    if (n != 1) {
-        copy_items(move, side, n);
-        return;
-    }
-    char *slot = queue->storage + side->index * queue->item_size;
-    if (move->is_put)
-        copy(slot, move->items, queue->item_size);
-    else
-        copy(move->items, slot, queue->item_size);
-    side->index = side->index + 1 == queue->capacity ? 0 : side->index + 1;
+    char *slot = move->queue->storage + side->index * WORD;
+    memcpy(move->is_put ? slot : move->items, move->is_put ? move->items : slot, WORD);
+    side->index = side->index + 1 == move->queue->capacity ? 0 : side->index + 1;
 }
 
 /* Inside the bias. Moves what can be moved now, if that is enough: how many items. */
-PN_BOTH size_t move_inside(const struct pn_move *move, uint64_t *count)
+PN_BOTH size_t move_inside(const struct pn_move *move, bool is_word, uint64_t *count)
 {
     struct pinion_queue_side *side = side_of(move);
     if (pn_load_relaxed(&side->turn.word)) /* this thread's own, which waits */
         return 0;
+    /* Not closed: who closes ends the bias first. And nobody else writes it. */
     const uint64_t position = pn_load_relaxed(&side->position);
-    /* Acquire: as in is_there. */
-    const uint64_t other = pn_load_acquire(&other_side_of(move)->position);
-    const uint64_t can = limit_of(move, other) - COUNT(position);
+    if (side->limit < COUNT(position) + move->count)
+        /* Acquire: as in is_there. */
+        side->limit = limit_of(move, pn_load_acquire(&other_side_of(move)->position));
+    const uint64_t can = side->limit - COUNT(position);
     const size_t n = move->count < can ? move->count : (size_t)can;
-    if (n == 0 || n < move->min || (position & CLOSED))
+    if (n == 0 || n < move->min)
         return 0;
-    copy_few(move, side, n);
+    if (is_word)
+        copy_word(move, side);
+    else
+        copy_items(move, side, n);
     *count = COUNT(position) + n;
-    /* The items, or their room; pairs with the loads of the other side. Nobody else writes it: who
-     * closes ends the bias first. */
+    /* The items, or their room; pairs with the loads of the other side. */
     pn_store_release(&side->position, position + ONE * n);
     return n;
 }
 
-/* How many were moved; 0: it is to be done in turn. */
-PN_BOTH size_t move_alone(struct pinion_io *io, const struct pn_move *move)
+/* The same with its way in and out. Whether the other side is to be woken: *wakes. */
+PN_BOTH size_t move_alone(const struct pn_move *move, bool is_word, bool *wakes)
 {
-    struct pinion_queue_side *side = side_of(move), *other = other_side_of(move);
-    uint64_t count;
+    struct pinion_queue_side *side = side_of(move);
+    uint64_t count = 0;
+    *wakes = false;
     if (!pn_bias_enter(&side->bias))
         return 0;
-    const size_t moved = move_inside(move, &count);
+    const size_t moved = move_inside(move, is_word, &count);
     pn_light_fence(); /* before the look at is_fenced, too; pairs with the heavy one in
                          order_after_want */
-    if (pn_load_relaxed(&side->is_fenced))
+    if (PN_UNLIKELY(pn_load_relaxed(&side->is_fenced)))
         pn_fence_seq_cst(); /* pairs with the one in pn_bias_is_others */
-    const uint64_t wanted = pn_load_relaxed(&other->wanted);
+    const uint64_t wanted = pn_load_relaxed(&other_side_of(move)->wanted);
     pn_bias_leave(&side->bias);
-    if (PN_UNLIKELY(wanted) && moved && count >= wanted - 1)
-        wake(io, other);
+    *wakes = PN_UNLIKELY(wanted) && count >= wanted - 1;
     return moved;
+}
+
+static __attribute__((noinline)) ssize_t wake_after(struct pinion_io *io,
+                                                    struct pinion_queue_side *side, size_t moved)
+{
+    wake(io, side);
+    return (ssize_t)moved;
 }
 
 /* ---- the calls ---- */
@@ -374,15 +379,28 @@ static __attribute__((cold)) ssize_t refuse(const struct pn_move *move)
                     move->is_put ? "put" : "get", move->count, move->min, (ssize_t)SSIZE_MAX);
 }
 
-PN_BOTH ssize_t move_items(struct pinion_io *io, struct pn_move *move, const struct pn_how *how)
+static const struct pn_how cancelable = {INT64_MAX, true};
+
+PN_BOTH bool can_move_word(struct pinion_io *io, struct pinion_queue *queue, size_t count, size_t min, bool is_cancelable)
+{
+    return PN_LIKELY(count == 1) && PN_LIKELY(min == 1) && PN_LIKELY(queue->item_size == WORD) && PN_LIKELY(pn_io_enter_quickly(io, is_cancelable));
+}
+
+static __attribute__((noinline)) ssize_t move_items(struct pn_move *move, struct pinion_io *io,
+                                                    const struct pn_how *how)
 {
     if (PN_UNLIKELY(move->min > move->count || move->count > SSIZE_MAX))
         return refuse(move);
     const int error = pn_io_enter(io, how);
     if (PN_UNLIKELY(error))
         return error;
-    const size_t moved = move_alone(io, move);
-    return PN_LIKELY(moved) ? (ssize_t)moved : move_in_turn(io, move, how);
+    bool wakes;
+    const size_t moved = move->is_put ? move_alone(move, false, &wakes) : move_alone(move, false, &wakes);
+    if (!moved)
+        return move_in_turn(io, move, how);
+    if (wakes)
+        wake(io, other_side_of(move));
+    return (ssize_t)moved;
 }
 
 static ssize_t put(struct pinion_io *io, struct pinion_queue *queue, const void *items,
@@ -393,20 +411,29 @@ static ssize_t put(struct pinion_io *io, struct pinion_queue *queue, const void 
                            .items = (char *)(uintptr_t)items, /* not written to */
                            .count = count,
                            .min = min};
-    return move_items(io, &move, how);
+    return move_items(&move, io, how);
 }
 
 static ssize_t get(struct pinion_io *io, struct pinion_queue *queue, void *items, size_t count,
                    size_t min, const struct pn_how *how)
 {
     struct pn_move move = {.queue = queue, .items = items, .count = count, .min = min};
-    return move_items(io, &move, how);
+    return move_items(&move, io, how);
 }
 
 ssize_t pinion_queue_put(struct pinion_io *io, struct pinion_queue *queue, const void *items,
                          size_t count, size_t min)
 {
-    return put(io, queue, items, count, min, PN_CANCELABLE(INT64_MAX));
+    bool wakes;
+    if (can_move_word(io, queue, count, min, true)) {
+        const struct pn_move move = {.queue = queue, .is_put = true, .items = (char *)(uintptr_t)items, .count = 1, .min = 1};
+        const size_t moved = move_alone(&move, true, &wakes);
+        if (PN_UNLIKELY(wakes))
+            return wake_after(io, &queue->get, moved);
+        if (PN_LIKELY(moved))
+            return 1;
+    }
+    return put(io, queue, items, count, min, &cancelable);
 }
 
 ssize_t pinion_queue_put_until(struct pinion_io *io, struct pinion_queue *queue, const void *items,
@@ -424,7 +451,16 @@ ssize_t pinion_queue_put_uncancelable(struct pinion_io *io, struct pinion_queue 
 ssize_t pinion_queue_get(struct pinion_io *io, struct pinion_queue *queue, void *items,
                          size_t count, size_t min)
 {
-    return get(io, queue, items, count, min, PN_CANCELABLE(INT64_MAX));
+    bool wakes;
+    if (can_move_word(io, queue, count, min, true)) {
+        const struct pn_move move = {.queue = queue, .items = items, .count = 1, .min = 1};
+        const size_t moved = move_alone(&move, true, &wakes);
+        if (PN_UNLIKELY(wakes))
+            return wake_after(io, &queue->put, moved);
+        if (PN_LIKELY(moved))
+            return 1;
+    }
+    return get(io, queue, items, count, min, &cancelable);
 }
 
 ssize_t pinion_queue_get_until(struct pinion_io *io, struct pinion_queue *queue, void *items,
