@@ -28,10 +28,10 @@ struct pinion_bias {
  * lines apart. */
 struct pinion_queue_side {
     struct pinion_mutex turn;         /* held by the one that moves items on this side */
-    uint32_t patience;                /* of who has the turn: how long it looks before it sleeps */
+    PINION_ATOMIC(uint32_t) patience; /* how long who waits looks before it sleeps */
     PINION_ATOMIC(uint64_t) position; /* items moved so far, and whether the queue is closed */
     size_t index;                     /* of the next item, in the storage */
-    uint64_t limit;                   /* how far the other side let it come when it last looked */
+    uint64_t limit;                   /* items up to which it may move, when it looked last */
     uint64_t fenced;                  /* where the other side was at the last heavy fence, … */
     uint32_t owed;                    /* … and what fences cost more than they saved, in items */
     PINION_ATOMIC(uint32_t) is_fenced; /* its moves are, for who sleeps on the other side */

@@ -54,6 +54,12 @@ static inline void pn_bias_leave(struct pinion_bias *bias)
     pn_store_release(&bias->is_inside, 0u); /* pairs with end (bias.c) */
 }
 
+/* Whether it is the calling thread's, for now. */
+static inline bool pn_bias_is_own(const struct pinion_bias *bias)
+{
+    return pn_load_relaxed(&bias->owner) == (pn_bias_self() | 1);
+}
+
 /* Before who has not entered takes the lock: counts it, if the bias may be given, or ends
  * another's, which is a system call and may take microseconds, once. */
 void pn_bias_come(struct pinion_bias *bias, bool may_give);

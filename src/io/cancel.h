@@ -100,23 +100,15 @@ static inline int pn_io_enter(const struct pinion_io *io, const struct pn_how *h
     return how->is_cancelable && pn_cancel_deliver(pn_cancel_target()) ? -ECANCELED : 0;
 }
 
-/* The same for a call that is over in a moment: false where it is to ask pn_io_enter, which would
- * have something to do or to say. */
-static inline bool pn_io_enter_quickly(const struct pinion_io *io, bool is_cancelable)
+/* The same, where it is 0 and does nothing but count: true. Else false, and it has done nothing. */
+static inline bool pn_io_enter_quickly(const struct pinion_io *io)
 {
-    struct pn_context *context = pn_context();
-    if (pn_io_is_refused(io))
+    const struct pn_context *here = pn_context();
+    if (pn_io_is_refused(io) || PN_UNLIKELY(here->awaits != NULL))
         return false;
-    if (is_cancelable && (PN_UNLIKELY(context->awaits != NULL) ||
-        (context->task && PN_UNLIKELY(pn_load_relaxed(&context->task->cancel) & PN_CANCEL_ARMED))))
+    if (here->task && PN_UNLIKELY(pn_load_relaxed(&here->task->cancel) & PN_CANCEL_ARMED))
         return false;
-    if (context->sleeper) {
-        unsigned calls = context->sleeper->calls + 1;
-        if (calls % PN_SLEEPER_CALLS == 0)
-            return false;
-        context->sleeper->calls = calls;
-    }
-    return true;
+    return pn_sleeper_count_quickly();
 }
 
 /* A request that was delivered to a call which then had something else to return: the next one gets

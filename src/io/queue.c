@@ -7,15 +7,17 @@
  *   put.position = items put so far × 2 + closed     get.position = items got so far × 2
  *   0 <= put - got <= capacity                       index = position's count % capacity
  *
- * A side's position, index and patience are written by who has its turn (the closed bit by who
- * closes). wanted: 0, or 1 + the count that the *other* side's position must reach before who has
- * this side's turn goes on: set by it before it parks at wanted, cleared by who wakes it. Who wants
- * writes wanted and reads the position, who moves writes the position and reads wanted, all four in
- * one total order, so at least one sees the other.
+ * A side's position and index are written by who has its turn (the closed bit by who closes);
+ * patience, a hint, by all of the side. wanted: 0, or 1 + the count that the *other* side's
+ * position must reach before who has this side's turn goes on: set by it before it parks at wanted,
+ * cleared by who wakes it. Who wants writes wanted and reads the position, who moves writes the
+ * position and reads wanted, all four in one total order, so at least one sees the other.
  *
  * A side that one thread alone uses is biased to it (bias.h): while nothing has to wait there, that
- * thread moves items without its turn, by plain accesses. Who wants then has a heavy fence between
- * its write and its read; where that would be needed too often, the other side is told to have a
+ * thread moves items without its turn, by plain accesses; it looks at the other side's position
+ * only where it has come to limit, how far that side had let it come when it looked last: so the
+ * line that the other writes does not cross for each item. Who wants has a heavy fence between its
+ * write and its read then; where that would be needed too often, the other side is told to have a
  * fence of its own for each move (is_fenced, once and for all). fenced and owed, by which that is
  * decided: written by who has the turn and wants.
  *
@@ -30,6 +32,7 @@
 
 #include "asymmetric.h"
 #include "bias.h"
+#include "cancel.h"
 #include "check.h"
 #include "detail.h"
 #include "futex.h"
@@ -40,6 +43,7 @@
 #define COUNT(p)   ((p) / ONE)
 #define LOOKS_MAX  512u /* some microseconds: what a sleep and a wake cost at least */
 #define LOOKS_MIN  8u
+#define PAUSES_MAX 16u /* between two looks */
 
 /* What a heavy fence costs, in items that are moved without locked instructions instead; and so
  * many may be owed before the other side is told to have a fence of its own for each move. */
@@ -166,6 +170,15 @@ static bool is_wanted(struct pn_park *park)
     return pn_load_seq_cst(wanted) != 0;
 }
 
+/* How far the other side must come for this move to go on. */
+static uint64_t target_of(const struct pn_move *move)
+{
+    const uint64_t here = COUNT(pn_load_relaxed(&side_of(move)->position));
+    const size_t half = move->queue->capacity / 2 ? move->queue->capacity / 2 : 1;
+    const size_t need = move->min - move->moved < half ? move->min - move->moved : half;
+    return here + need - (move->is_put ? move->queue->capacity : 0);
+}
+
 /* Whether the other side has come to `target`, or closed. */
 static bool is_there(const struct pn_move *move, uint64_t target)
 {
@@ -175,19 +188,31 @@ static bool is_there(const struct pn_move *move, uint64_t target)
            ((other | pn_load_seq_cst(&side_of(move)->position)) & CLOSED) != 0;
 }
 
-/* Looks for a while, longer where that was worth it lately. */
-static bool look(const struct pn_move *move, uint64_t target)
+/* Whether who waits may look for a while: a fiber only while nobody else could use its thread. */
+static bool may_look(const struct pinion_io *io)
 {
-    struct pinion_queue_side *side = side_of(move);
-    const uint32_t looks = side->patience < LOOKS_MIN ? LOOKS_MIN : side->patience;
-    for (uint32_t i = 0; i < looks; i++) {
+    struct pn_sleeper *sleeper = pn_sleeper_here();
+    return io->spin_ns && (!sleeper || sleeper->ways->is_alone(sleeper));
+}
+
+/* Looks for a while, longer where that was worth it lately, and each time after a longer pause: the
+ * less the other side is disturbed, and the more it moves meanwhile. */
+static bool look(const struct pinion_io *io, const struct pn_move *move, uint64_t target)
+{
+    _Atomic(uint32_t) *patience = &side_of(move)->patience;
+    const uint32_t known = pn_load_relaxed(patience), looks = known < LOOKS_MIN ? LOOKS_MIN : known;
+    if (pn_bias_is_own(&other_side_of(move)->bias) || !may_look(io))
+        return false;
+    for (uint32_t i = 0, pauses; i < looks && may_look(io); i += pauses) {
         if (is_there(move, target)) {
-            side->patience = looks < LOOKS_MAX ? looks * 2 : looks;
+            pn_store_relaxed(patience, looks < LOOKS_MAX ? looks * 2 : looks);
             return true;
         }
-        pn_pause();
+        pauses = i < PAUSES_MAX ? i + 1 : PAUSES_MAX;
+        for (uint32_t j = 0; j < pauses; j++)
+            pn_pause();
     }
-    side->patience = looks / 2;
+    pn_store_relaxed(patience, looks / 2);
     return false;
 }
 
@@ -209,13 +234,14 @@ static void order_after_want(const struct pn_move *move)
 }
 
 /* Waits until the other side has come to `target`. */
-static int wait_for(struct pinion_io *io, const struct pn_move *move, uint64_t target,
+static int wait_for(struct pinion_io *io, struct pn_move *move, uint64_t target,
                     const struct pn_how *how)
 {
     struct pinion_queue_side *side = side_of(move);
     struct pn_park park = {.address = &side->wanted, .may_sleep = is_wanted};
-    if (pn_io_spin_ns(io) && look(move, target))
+    if (!move->has_looked && look(io, move, target))
         return 0;
+    move->has_looked = false;
     pn_store_seq_cst(&side->wanted, target + 1);
     order_after_want(move);
     int outcome = PN_DECLINED;
@@ -223,15 +249,6 @@ static int wait_for(struct pinion_io *io, const struct pn_move *move, uint64_t t
         outcome = io->vtable->park(io, &park, how);
     pn_store_relaxed(&side->wanted, UINT64_C(0)); /* only this thread waits by it */
     return outcome < 0 ? outcome : 0;
-}
-
-/* How far the other side must come for this move to go on. */
-static uint64_t target_of(const struct pn_move *move)
-{
-    const uint64_t here = COUNT(pn_load_relaxed(&side_of(move)->position));
-    const size_t half = move->queue->capacity / 2 ? move->queue->capacity / 2 : 1;
-    const size_t need = move->min - move->moved < half ? move->min - move->moved : half;
-    return here + need - (move->is_put ? move->queue->capacity : 0);
 }
 
 /* By who has the turn. 0 once enough was moved, else why not. */
@@ -294,12 +311,12 @@ PN_BOTH size_t move_inside(const struct pn_move *move, bool is_word, uint64_t *c
     return n;
 }
 
-/* The same with its way in and out. Whether the other side is to be woken: *wakes. */
+/* How many were moved; 0: it is to be done in turn. *wakes: whether the other side is to be woken
+ * then. */
 PN_BOTH size_t move_alone(const struct pn_move *move, bool is_word, bool *wakes)
 {
     struct pinion_queue_side *side = side_of(move);
     uint64_t count = 0;
-    *wakes = false;
     if (!pn_bias_enter(&side->bias))
         return 0;
     const size_t moved = move_inside(move, is_word, &count);
@@ -309,7 +326,7 @@ PN_BOTH size_t move_alone(const struct pn_move *move, bool is_word, bool *wakes)
         pn_fence_seq_cst(); /* pairs with the one in pn_bias_is_others */
     const uint64_t wanted = pn_load_relaxed(&other_side_of(move)->wanted);
     pn_bias_leave(&side->bias);
-    *wakes = PN_UNLIKELY(wanted) && count >= wanted - 1;
+    *wakes = PN_UNLIKELY(wanted) && moved && count >= wanted - 1;
     return moved;
 }
 
@@ -379,61 +396,82 @@ static __attribute__((cold)) ssize_t refuse(const struct pn_move *move)
                     move->is_put ? "put" : "get", move->count, move->min, (ssize_t)SSIZE_MAX);
 }
 
-static const struct pn_how cancelable = {INT64_MAX, true};
-
-PN_BOTH bool can_move_word(struct pinion_io *io, struct pinion_queue *queue, size_t count, size_t min, bool is_cancelable)
+/* The same, and the other side is waited for here if it is likely to come soon: the turn's locked
+ * instructions would hold it up. */
+static size_t look_alone(struct pinion_io *io, struct pn_move *move, const struct pn_how *how,
+                         bool *wakes)
 {
-    return PN_LIKELY(count == 1) && PN_LIKELY(min == 1) && PN_LIKELY(queue->item_size == WORD) && PN_LIKELY(pn_io_enter_quickly(io, is_cancelable));
+    const struct pinion_queue_side *side = side_of(move);
+    const size_t moved = move_alone(move, false, wakes);
+    if (moved || !pn_bias_is_own(&side->bias) || pn_load_relaxed(&side->turn.word) ||
+        is_poll(move, how))
+        return moved;
+    move->has_looked = true;
+    return look(io, move, target_of(move)) ? move_alone(move, false, wakes) : 0;
 }
 
 static __attribute__((noinline)) ssize_t move_items(struct pn_move *move, struct pinion_io *io,
                                                     const struct pn_how *how)
 {
+    bool wakes;
     if (PN_UNLIKELY(move->min > move->count || move->count > SSIZE_MAX))
         return refuse(move);
     const int error = pn_io_enter(io, how);
     if (PN_UNLIKELY(error))
         return error;
-    bool wakes;
-    const size_t moved = move->is_put ? move_alone(move, false, &wakes) : move_alone(move, false, &wakes);
+    const size_t moved = look_alone(io, move, how, &wakes);
     if (!moved)
         return move_in_turn(io, move, how);
-    if (wakes)
-        wake(io, other_side_of(move));
-    return (ssize_t)moved;
+    return wakes ? wake_after(io, other_side_of(move), moved) : (ssize_t)moved;
+}
+
+static const struct pn_how forever = {.deadline = INT64_MAX, .is_cancelable = true};
+
+/* Whether a call that waits without end is for one word, and there is nothing else to do in it. */
+PN_BOTH bool is_short(const struct pinion_io *io, const struct pn_move *move)
+{
+    return PN_LIKELY(move->count == 1) && PN_LIKELY(move->min == 1) &&
+           PN_LIKELY(move->queue->item_size == WORD) && PN_LIKELY(pn_io_enter_quickly(io));
+}
+
+PN_BOTH struct pn_move put_of(struct pinion_queue *queue, const void *items, size_t count,
+                              size_t min)
+{
+    return (struct pn_move){.queue = queue,
+                            .is_put = true,
+                            .items = (char *)(uintptr_t)items, /* not written to */
+                            .count = count,
+                            .min = min};
+}
+
+PN_BOTH struct pn_move get_of(struct pinion_queue *queue, void *items, size_t count, size_t min)
+{
+    return (struct pn_move){.queue = queue, .items = items, .count = count, .min = min};
 }
 
 static ssize_t put(struct pinion_io *io, struct pinion_queue *queue, const void *items,
                    size_t count, size_t min, const struct pn_how *how)
 {
-    struct pn_move move = {.queue = queue,
-                           .is_put = true,
-                           .items = (char *)(uintptr_t)items, /* not written to */
-                           .count = count,
-                           .min = min};
+    struct pn_move move = put_of(queue, items, count, min);
     return move_items(&move, io, how);
 }
 
 static ssize_t get(struct pinion_io *io, struct pinion_queue *queue, void *items, size_t count,
                    size_t min, const struct pn_how *how)
 {
-    struct pn_move move = {.queue = queue, .items = items, .count = count, .min = min};
+    struct pn_move move = get_of(queue, items, count, min);
     return move_items(&move, io, how);
 }
 
 ssize_t pinion_queue_put(struct pinion_io *io, struct pinion_queue *queue, const void *items,
                          size_t count, size_t min)
 {
+    const struct pn_move move = put_of(queue, items, count, min);
+    size_t moved;
     bool wakes;
-    if (can_move_word(io, queue, count, min, true)) {
-        const struct pn_move move = {.queue = queue, .is_put = true, .items = (char *)(uintptr_t)items, .count = 1, .min = 1};
-        const size_t moved = move_alone(&move, true, &wakes);
-        if (PN_UNLIKELY(wakes))
-            return wake_after(io, &queue->get, moved);
-        if (PN_LIKELY(moved))
-            return 1;
-    }
-    return put(io, queue, items, count, min, &cancelable);
+    if (PN_LIKELY(is_short(io, &move)) && PN_LIKELY((moved = move_alone(&move, true, &wakes))))
+        return PN_UNLIKELY(wakes) ? wake_after(io, &queue->get, 1) : 1;
+    return put(io, queue, items, count, min, &forever);
 }
 
 ssize_t pinion_queue_put_until(struct pinion_io *io, struct pinion_queue *queue, const void *items,
@@ -451,16 +489,12 @@ ssize_t pinion_queue_put_uncancelable(struct pinion_io *io, struct pinion_queue 
 ssize_t pinion_queue_get(struct pinion_io *io, struct pinion_queue *queue, void *items,
                          size_t count, size_t min)
 {
+    const struct pn_move move = get_of(queue, items, count, min);
+    size_t moved;
     bool wakes;
-    if (can_move_word(io, queue, count, min, true)) {
-        const struct pn_move move = {.queue = queue, .items = items, .count = 1, .min = 1};
-        const size_t moved = move_alone(&move, true, &wakes);
-        if (PN_UNLIKELY(wakes))
-            return wake_after(io, &queue->put, moved);
-        if (PN_LIKELY(moved))
-            return 1;
-    }
-    return get(io, queue, items, count, min, &cancelable);
+    if (PN_LIKELY(is_short(io, &move)) && PN_LIKELY((moved = move_alone(&move, true, &wakes))))
+        return PN_UNLIKELY(wakes) ? wake_after(io, &queue->put, 1) : 1;
+    return get(io, queue, items, count, min, &forever);
 }
 
 ssize_t pinion_queue_get_until(struct pinion_io *io, struct pinion_queue *queue, void *items,

@@ -17,6 +17,7 @@ struct pn_move {
     char *items;       /* read only if is_put */
     size_t count, min; /* items */
     size_t moved;      /* so far */
+    bool has_looked;   /* in vain: it is not to look again before it sleeps */
 };
 
 static inline char *pn_move_next(const struct pn_move *move)

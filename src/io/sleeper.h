@@ -35,6 +35,9 @@ struct pn_ways {
     bool (*run_apart)(struct pn_sleeper *sleeper, const struct pinion_call *call, void *result);
     /* Lets the others on its thread run. */
     void (*yield)(struct pn_sleeper *sleeper);
+    /* Whether nobody else would run on its thread now: then it may look for what it waits for, for
+     * a few microseconds, and ask again meanwhile. */
+    bool (*is_alone)(struct pn_sleeper *sleeper);
 };
 
 struct pn_sleeper {
@@ -56,6 +59,17 @@ static inline void pn_sleeper_count(void)
     struct pn_sleeper *sleeper = pn_sleeper_here();
     if (sleeper && PN_UNLIKELY(++sleeper->calls % PN_SLEEPER_CALLS == 0))
         sleeper->ways->yield(sleeper);
+}
+
+/* The same, but if others are to have their turn: false, and it is not counted. */
+static inline bool pn_sleeper_count_quickly(void)
+{
+    struct pn_sleeper *sleeper = pn_sleeper_here();
+    if (sleeper && PN_UNLIKELY((sleeper->calls + 1) % PN_SLEEPER_CALLS == 0))
+        return false;
+    if (sleeper)
+        sleeper->calls++;
+    return true;
 }
 
 #endif

@@ -243,12 +243,20 @@ static void yield(struct pn_sleeper *sleeper)
     pn_engine_switch_to(engine, next);
 }
 
+static bool is_alone(struct pn_sleeper *sleeper)
+{
+    const struct pn_engine *engine = pn_loop_fiber_of(sleeper)->engine;
+    return !engine->first && !pn_load_relaxed(&engine->slot->inbox) &&
+           !pn_deque_count(&engine->slot->worker.deque) && !pn_backend_is_ready(engine->backend);
+}
+
 const struct pn_ways pn_loop_ways = {
     .sleep = sleep_on,
     .wake = wake,
     .perform = pn_loop_perform,
     .run_apart = pn_loop_run_apart,
     .yield = yield,
+    .is_alone = is_alone,
 };
 
 /* ---- what comes from elsewhere ---- */
