@@ -396,6 +396,67 @@ static void a_pending_request_ends_put_and_get_before_they_move_anything(struct 
     within_end(&within);
 }
 
+/* ---- words, one by one, by who has used the queue alone for a while ---- */
+
+struct words {
+    struct pinion_queue queue;
+    uint64_t storage[8], next_in, next_out;
+};
+
+/* A put to each get, at all of the ring's places and with all numbers of words in it. */
+static bool pass_words(struct pinion_io *io, struct words *words, size_t capacity)
+{
+    uint64_t out;
+    bool is_right = true;
+    for (size_t i = 0; i < 400; i++) {
+        const size_t depth = i % capacity + 1;
+        for (size_t j = 0; j < depth; j++, words->next_in++)
+            is_right &= pinion_queue_put(io, &words->queue, &words->next_in, 1, 1) == 1;
+        for (size_t j = 0; j < depth; j++, words->next_out++)
+            is_right &= pinion_queue_get(io, &words->queue, &out, 1, 1) == 1 &&
+                        out == words->next_out;
+    }
+    return is_right;
+}
+
+static void words_come_one_by_one_in_their_order(struct suite *suite)
+{
+    for (size_t capacity = 1; capacity <= 8; capacity++) {
+        struct words words = {.next_in = 0};
+        uint64_t word = 0;
+        pinion_queue_init(&words.queue, words.storage, sizeof word, capacity);
+        assert_true(pass_words(suite->io, &words, capacity));
+        assert_int_equal(pinion_queue_put(suite->io, &words.queue, &word, 1, 1), 1);
+        pinion_queue_close(suite->io, &words.queue);
+        assert_int_equal(pinion_queue_put(suite->io, &words.queue, &word, 1, 1), -EPIPE);
+        assert_int_equal(pinion_queue_get(suite->io, &words.queue, &word, 1, 1), 1);
+        assert_int_equal(pinion_queue_get(suite->io, &words.queue, &word, 1, 1), -EPIPE);
+    }
+}
+
+static void a_pending_request_comes_before_a_word(struct within *within)
+{
+    struct words *words = within->extra;
+    uint64_t word = 0;
+    EXPECT(pinion_check_cancel(within->io) == -ECANCELED);
+    EXPECT(pass_words(within->io, words, 8));
+    pinion_recancel(within->io);
+    EXPECT(pinion_queue_put(within->io, &words->queue, &word, 1, 1) == -ECANCELED);
+    EXPECT(pinion_queue_put(within->io, &words->queue, &word, 1, 1) == 1);
+    pinion_recancel(within->io);
+    EXPECT(pinion_queue_get(within->io, &words->queue, &word, 1, 1) == -ECANCELED);
+    EXPECT(pinion_queue_get(within->io, &words->queue, &word, 1, 1) == 1);
+}
+
+static void a_pending_request_ends_the_move_of_a_word(struct suite *suite)
+{
+    struct words words = {.next_in = 0};
+    struct within within;
+    pinion_queue_init(&words.queue, words.storage, sizeof words.storage[0], 8);
+    within_start(suite, &within, a_pending_request_comes_before_a_word, &words, true);
+    within_end(&within);
+}
+
 /* ---- close ---- */
 
 static void after_a_close_put_is_refused_and_get_empties_the_queue(struct suite *suite)
@@ -544,6 +605,8 @@ const struct suite_test suite_tests[] = {
     SUITE_TEST(a_deadline_leaves_what_was_moved),
     SUITE_TEST(a_request_leaves_what_was_moved),
     SUITE_TEST(a_pending_request_ends_put_and_get_before_they_move_anything),
+    SUITE_TEST(words_come_one_by_one_in_their_order),
+    SUITE_TEST(a_pending_request_ends_the_move_of_a_word),
     SUITE_TEST(after_a_close_put_is_refused_and_get_empties_the_queue),
     SUITE_TEST(a_close_ends_the_wait_of_a_put_and_of_a_get),
     SUITE_TEST(a_close_wakes_all_who_wait),
