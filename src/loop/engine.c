@@ -247,7 +247,7 @@ static bool is_alone(struct pn_sleeper *sleeper)
 {
     const struct pn_engine *engine = pn_loop_fiber_of(sleeper)->engine;
     return !engine->first && !pn_load_relaxed(&engine->slot->inbox) &&
-           !pn_deque_count(&engine->slot->worker.deque) && !pn_backend_is_ready(engine->backend);
+           !pn_deque_count(engine->slot->worker.deque) && !pn_backend_is_ready(engine->backend);
 }
 
 const struct pn_ways pn_loop_ways = {
