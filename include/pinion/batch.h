@@ -57,18 +57,20 @@ struct pinion_operation {
     int64_t time;
     uint32_t place;
     uint16_t step, tries;
-    uint64_t reserved[8];
+    void *load;
+    uint64_t reserved[7];
 };
 
 /* All zero is ready and empty, and there is nothing to destroy: but see pinion_batch_cancel. Fields
  * are the library's. */
 struct pinion_batch {
-    struct pinion_operation *first, *last, *ready_first, *ready_last;
-    size_t count;
-    uint32_t has_moved;
-    uint64_t reserved[8];
+    struct pinion_operation *first, *last, *ready_first, *ready_last, *away_first, *away_last;
+    size_t count, away_count;
+    uint32_t has_moved, is_called_back, process;
+    void *carrier, *waiter;
+    uint64_t reserved[3];
 };
-#define PINION_BATCH_INIT {0, 0, 0, 0, 0, 0, {0, 0, 0, 0, 0, 0, 0, 0}}
+#define PINION_BATCH_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}}
 
 /* ---- preparing ---- */
 
