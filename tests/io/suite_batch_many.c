@@ -293,10 +293,11 @@ static void expect_one_of_two(struct suite *suite, void (*feed)(int to), int fro
     feed(to);
     assert_int_equal(write(ends[1], "a", 1), 1);
     struct pinion_operation *taken;
-    assert_int_equal(pinion_batch_next(suite->io, &batch, &taken), 0);
-    assert_ptr_equal(taken, &operations[0]);
-    assert_true(taken->result > 0);
-    expect_next(suite, &batch, &operations[2], 1);
+    for (int i = 0; i < 2; i++) { /* in whichever order the kernel came to know */
+        assert_int_equal(pinion_batch_next(suite->io, &batch, &taken), 0);
+        assert_ptr_not_equal(taken, &operations[1]);
+        assert_true(taken->result > 0);
+    }
     expect_none(suite, &batch, -ETIMEDOUT);
     feed(to);
     assert_int_equal(pinion_batch_next(suite->io, &batch, &taken), 0);
