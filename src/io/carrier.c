@@ -220,22 +220,26 @@ static int wait_for_landing(struct pinion_batch *batch, struct pinion_task *task
     return -ECANCELED;
 }
 
-static enum pn_departure start(struct pn_carrier *carrier, struct pinion_batch *batch,
-                               struct pinion_operation *operation)
+static bool start(struct pn_carrier *carrier, struct pinion_batch *batch,
+                  struct pinion_operation *operation, unsigned lanes)
 {
     struct pn_operation call;
-    struct pn_load load = {.batch = batch, .operation = operation, .call = &call,
-                           .lanes = pn_operation_lanes(operation)};
-    enum pn_departure departure = PN_REFUSED;
+    struct pn_load load = {.batch = batch, .operation = operation, .call = &call, .lanes = lanes};
     operation->place = PN_CALL;
-    if (pn_operation_call(operation, &call))
-        departure = carrier->ways->start(carrier, &load);
-    if (departure != PN_REFUSED || operation->state == PN_OPERATION_FRESH ||
-        !pn_operation_awaits(operation, &load.events))
-        return departure;
+    if (pn_operation_call(operation, &call) && carrier->ways->start(carrier, &load))
+        return true;
+    if (operation->state == PN_OPERATION_FRESH || !pn_operation_awaits(operation, &load.events))
+        return false;
     load.call = NULL;
     operation->place = PN_READINESS;
     return carrier->ways->start(carrier, &load);
+}
+
+static void try_here(struct pinion_batch *batch, struct pinion_operation *operation)
+{
+    if (operation->state == PN_OPERATION_FRESH)
+        operation->place = PN_AT_ONCE;
+    pn_batch_line_up(batch, operation);
 }
 
 /* Sends off what can be, but for those that sleep or pause: *wake is when the first of these is to
@@ -244,26 +248,21 @@ static bool send_off(struct pn_carrier *carrier, struct pinion_batch *batch, int
 {
     const int64_t now = pn_now();
     struct pinion_operation *next;
-    bool has_some = false;
     *wake = INT64_MAX;
     for (struct pinion_operation *one = batch->first; one; one = next) {
+        const struct pn_lanes lanes = pn_operation_lanes(one);
         next = one->next;
-        if (one->time > now) {
+        if (one->time > now)
             *wake = one->time < *wake ? one->time : *wake;
+        else if (lanes.behind && batch->away_count &&
+                 carrier->ways->has_under_way(carrier, batch, one->descriptor, lanes.behind))
             continue;
-        }
-        const bool is_fresh = one->state == PN_OPERATION_FRESH;
-        const enum pn_departure departure = start(carrier, batch, one);
-        if (departure == PN_GONE)
+        else if (start(carrier, batch, one, lanes.taken))
             leave(carrier, batch, one);
-        if (departure != PN_REFUSED)
-            continue;
-        if (is_fresh)
-            one->place = PN_AT_ONCE;
-        pn_batch_line_up(batch, one);
-        has_some = true;
+        else
+            try_here(batch, one);
     }
-    return has_some;
+    return batch->ready_first != NULL;
 }
 
 int pn_carry(struct pn_carrier *carrier, struct pinion_batch *batch, int64_t deadline)

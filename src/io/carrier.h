@@ -18,22 +18,23 @@
 
 struct pn_carrier;
 
-/* What is to be carried: a call; or NULL, and then it is to be ready for events. */
+/* What is to be carried: a call; or NULL, and then it is to be ready for events. lanes: that it is
+ * in. */
 struct pn_load {
     struct pinion_batch *batch;
     struct pinion_operation *operation;
     const struct pn_operation *call;
     short events;
-    struct pn_lanes lanes;
+    unsigned lanes;
 };
 
-/* BEHIND: one of its batch and descriptor is away that it stays behind. REFUSED: it can't be done
- * there, or there is no memory. */
-enum pn_departure { PN_GONE, PN_BEHIND, PN_REFUSED };
-
-/* start and cancel: by the carrier's thread; they call nothing of ours before they return. */
+/* All but rouse: by the carrier's thread; they call nothing of ours before they return. */
 struct pn_carrier_ways {
-    enum pn_departure (*start)(struct pn_carrier *carrier, const struct pn_load *load);
+    /* Whether one of the batch and descriptor is under way in one of these lanes. */
+    bool (*has_under_way)(const struct pn_carrier *carrier, const struct pinion_batch *batch,
+                          int descriptor, unsigned lanes);
+    /* False: it can't be done there, or there is no memory. */
+    bool (*start)(struct pn_carrier *carrier, const struct pn_load *load);
     /* Of one that is away: asks for its end. More than once: as once. */
     void (*cancel)(struct pn_carrier *carrier, struct pinion_operation *operation);
     /* Any thread, while the carrier is there: sees to it that pn_carrier_answer is called. */

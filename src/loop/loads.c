@@ -22,7 +22,7 @@ struct pn_load_record {
     unsigned lanes;                      /* that it is in */
 };
 
-static struct pn_loads *loads_of(struct pn_carrier *carrier)
+static struct pn_loads *loads_of(const struct pn_carrier *carrier)
 {
     return PN_CONTAINER_OF(carrier, struct pn_loads, carrier);
 }
@@ -90,14 +90,12 @@ static void land(struct pn_completion *completion)
     pn_carrier_land(batch, operation, result);
 }
 
-static bool is_behind(struct pn_loads *loads, const struct pn_load *load)
+static bool has_under_way(const struct pn_carrier *carrier, const struct pinion_batch *batch,
+                          int descriptor, unsigned lanes)
 {
-    const int descriptor = load->operation->descriptor;
-    if (!load->lanes.behind)
-        return false;
+    struct pn_loads *loads = loads_of(carrier);
     for (const struct pn_load_record *one = *list_of(loads, descriptor); one; one = one->next)
-        if ((one->lanes & load->lanes.behind) && one->operation->descriptor == descriptor &&
-            one->batch == load->batch)
+        if ((one->lanes & lanes) && one->operation->descriptor == descriptor && one->batch == batch)
             return true;
     return false;
 }
@@ -115,26 +113,24 @@ static bool begin(struct pn_loads *loads, const struct pn_load *load,
     return pn_backend_start(backend, &record->call, &record->completion);
 }
 
-static enum pn_departure start(struct pn_carrier *carrier, const struct pn_load *load)
+static bool start(struct pn_carrier *carrier, const struct pn_load *load)
 {
     struct pn_loads *loads = loads_of(carrier);
-    if (is_behind(loads, load))
-        return PN_BEHIND;
     struct pn_load_record *record = take_record(loads);
     if (!record)
-        return PN_REFUSED;
+        return false;
     if (!begin(loads, load, record)) {
         give_record(loads, record);
-        return PN_REFUSED;
+        return false;
     }
     record->loads = loads;
     record->batch = load->batch;
     record->operation = load->operation;
-    record->lanes = load->lanes.taken;
+    record->lanes = load->lanes;
     load->operation->load = record;
     list(record, list_of(loads, load->operation->descriptor));
     loads->under_way++;
-    return PN_GONE;
+    return true;
 }
 
 static void cancel(struct pn_carrier *carrier, struct pinion_operation *operation)
@@ -145,7 +141,8 @@ static void cancel(struct pn_carrier *carrier, struct pinion_operation *operatio
 
 static void rouse(struct pn_carrier *carrier) { pn_engine_rouse(loads_of(carrier)->engine->slot); }
 
-static const struct pn_carrier_ways ways = {.start = start, .cancel = cancel, .rouse = rouse};
+static const struct pn_carrier_ways ways = {
+    .has_under_way = has_under_way, .start = start, .cancel = cancel, .rouse = rouse};
 
 /* ---- the whole ---- */
 
