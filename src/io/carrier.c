@@ -274,7 +274,8 @@ int pn_carry(struct pn_carrier *carrier, struct pinion_batch *batch, int64_t dea
             (void)wait_for_landing(batch, NULL, 0);
         return 0;
     }
-    const int error = wait_for_landing(batch, pn_cancel_target(), wake < deadline ? wake : deadline);
+    const int64_t until = wake < deadline ? wake : deadline;
+    const int error = wait_for_landing(batch, pn_cancel_target(), until);
     return error == -ETIMEDOUT && wake <= deadline ? 0 : error;
 }
 

@@ -280,7 +280,8 @@ static bool is_vector(const struct pinion_operation *operation)
 
 static bool has_valid_parts(const struct pinion_operation *operation)
 {
-    return !is_vector(operation) || ((int)operation->count >= 0 && (int)operation->count <= IOV_MAX);
+    const int count = (int)operation->count;
+    return !is_vector(operation) || (count >= 0 && count <= IOV_MAX);
 }
 
 bool pn_operation_call(const struct pinion_operation *operation, struct pn_operation *call)
@@ -359,8 +360,9 @@ static long look_and_perform(struct pinion_io *io, const struct pinion_operation
 static uint16_t way_of(struct pinion_io *io, const struct pinion_operation *operation)
 {
     struct stat status;
-    const struct pn_operation fstat =
+    struct pn_operation fstat =
         pn_operation(SYS_fstat, operation->descriptor, PN_ADDRESS(&status), 0, 0, 0, 0);
+    fstat.never_waits = true; /* or for so little that a thread for it would cost more */
     if (events_of(operation) == 0 || perform(io, &fstat))
         return PLAINLY;
     if (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode) || S_ISDIR(status.st_mode))

@@ -46,8 +46,8 @@ struct pn_lanes {
 };
 struct pn_lanes pn_operation_lanes(const struct pinion_operation *operation);
 
-/* What it waited for is ready, or so it was said (revents), or can't be (-errno): its result, if that
- * is all that it is for; 0: it is to be tried. */
+/* What it waited for is ready, or so it was said (revents), or can't be (-errno): its result, if
+ * that is all that it is for; 0: it is to be tried. */
 long pn_operation_of_readiness(const struct pinion_operation *operation, long ready);
 
 /* A call that was to do it gave this: whether the kernel goes on with it, and it is to be waited
