@@ -56,9 +56,9 @@
 
 PINION_BEGIN
 
-/* user: the caller's own; no function here touches it. result: -EINPROGRESS while it is under way;
- * then a count or 0, a descriptor, or revents, as its kind has it, or -errno: -ECANCELED if it was
- * canceled before it had done anything. The rest is the library's. */
+/* user: the caller's own; no function here touches it. result: -EINPROGRESS until it is taken or
+ * the batch canceled; then a count or 0, a descriptor, or revents, as its kind has it, or -errno:
+ * -ECANCELED if it was canceled before it had done anything. The rest is the library's. */
 struct pinion_operation {
     void *user;
     ssize_t result;
@@ -75,7 +75,8 @@ struct pinion_operation {
     uint32_t place;
     uint16_t step, tries;
     void *load;
-    uint64_t reserved[7];
+    ssize_t outcome;
+    uint64_t reserved[6];
 };
 
 /* All zero is ready and empty, and there is nothing to destroy: but see pinion_batch_cancel. Fields
@@ -167,9 +168,9 @@ PINION_API int pinion_batch_next_until(struct pinion_io *io, struct pinion_batch
                                        struct pinion_operation **operation, int64_t deadline);
 
 /* Requests that one operation of the batch be canceled. It ends with -ECANCELED, unless it has done
- * something, and is taken as any other: at once, or, if it is under way in a ring, when the kernel
- * has let go of it; till then its result is -EINPROGRESS. One that has ended stays as it is. Does
- * not wait for its end, and is not a cancelation point. */
+ * something, and is taken as any other: now, and has its result, or, if it is under way in a ring,
+ * when the kernel has let go of it. One that has ended stays as it is. Does not wait for its end,
+ * and is not a cancelation point. */
 PINION_API void pinion_batch_request_cancel(struct pinion_io *io, struct pinion_batch *batch,
                                             struct pinion_operation *operation);
 

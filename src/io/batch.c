@@ -47,7 +47,7 @@ static bool try_one(struct pinion_io *io, struct pinion_batch *batch,
         return false;
     }
     pn_batch_unlink(batch, operation);
-    operation->result = result;
+    operation->outcome = result;
     batch->has_moved = true;
     return true;
 }
@@ -63,7 +63,7 @@ int pinion_batch_submit(struct pinion_io *io, struct pinion_batch *batch,
             return -EBUSY;
     pn_carry_home(batch);
     for (size_t i = 0; i < count; i++) {
-        operations[i].result = -EINPROGRESS;
+        operations[i].result = operations[i].outcome = -EINPROGRESS;
         pn_operation_begin(&operations[i]);
         pn_batch_append(batch, &operations[i]);
     }
@@ -80,8 +80,9 @@ int pinion_batch_next_until(struct pinion_io *io, struct pinion_batch *batch,
         struct pinion_operation *one = leave_line(batch);
         if (!one) {
             error = find_ready(io, batch, deadline);
-        } else if (one->result != -EINPROGRESS || try_one(io, batch, one)) {
+        } else if (one->outcome != -EINPROGRESS || try_one(io, batch, one)) {
             one->state = PN_OPERATION_IDLE;
+            one->result = one->outcome;
             *operation = one;
             return 0;
         }
@@ -101,14 +102,14 @@ void pinion_batch_request_cancel(struct pinion_io *io, struct pinion_batch *batc
 {
     (void)io;
     pn_carry_home(batch);
-    if (operation->state == PN_OPERATION_IDLE || operation->result != -EINPROGRESS)
+    if (operation->state == PN_OPERATION_IDLE || operation->outcome != -EINPROGRESS)
         return;
     if (pn_operation_is_away(operation)) {
         pn_carry_cancel(batch, operation);
         return;
     }
     pn_batch_unlink(batch, operation);
-    operation->result = -ECANCELED;
+    operation->result = operation->outcome = -ECANCELED;
     if (operation->state != PN_OPERATION_READY)
         pn_batch_line_up(batch, operation);
 }
@@ -121,4 +122,6 @@ void pinion_batch_cancel(struct pinion_io *io, struct pinion_batch *batch)
     while (batch->first)
         pinion_batch_request_cancel(io, batch, batch->first);
     pn_carry_end(batch);
+    for (struct pinion_operation *one = batch->ready_first; one; one = one->follower)
+        one->result = one->outcome;
 }

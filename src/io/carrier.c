@@ -58,9 +58,10 @@ static void go_on_here(struct pinion_batch *batch, struct pinion_operation *oper
     pn_batch_prepend(batch, operation);
 }
 
+/* Its result is not told before someone asks, who may read it on another thread. */
 static void end(struct pinion_batch *batch, struct pinion_operation *operation, long result)
 {
-    operation->result = result;
+    operation->outcome = result;
     batch->has_moved = true;
     pn_batch_line_up(batch, operation);
 }

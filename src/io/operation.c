@@ -311,10 +311,11 @@ bool pn_operation_call(const struct pinion_operation *operation, struct pn_opera
 
 bool pn_operation_goes_on(struct pinion_operation *operation, long result)
 {
-    if (operation->kind != CONNECT || operation->step != UNTRIED ||
-        (result != -EALREADY && result != -EINPROGRESS && result != -ECANCELED))
+    const bool is_connect = operation->kind == CONNECT;
+    if (result != -EINPROGRESS && (!is_connect || (result != -EALREADY && result != -ECANCELED)))
         return false;
-    operation->step = BEGUN;
+    if (is_connect)
+        operation->step = BEGUN;
     return true;
 }
 
