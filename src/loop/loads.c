@@ -150,6 +150,7 @@ void pn_loads_init(struct pn_loads *loads, struct pn_engine *engine)
 {
     loads->carrier.ways = &ways;
     loads->engine = engine;
+    loads->is_open = pn_backend_report(engine->backend)->kind == PN_BACKEND_RING;
 }
 
 void pn_loads_fini(struct pn_loads *loads)
@@ -159,12 +160,6 @@ void pn_loads_fini(struct pn_loads *loads)
         loads->spare = record->next;
         free(record);
     }
-}
-
-struct pn_carrier *pn_loads_carrier(struct pn_loads *loads)
-{
-    const bool is_ring = pn_backend_report(loads->engine->backend)->kind == PN_BACKEND_RING;
-    return is_ring ? &loads->carrier : NULL;
 }
 
 void pn_loads_give_back(struct pn_loads *loads)

@@ -14,10 +14,12 @@ struct pn_load_record;
 /* In lists by their descriptors, so as to find those that another one stays behind. */
 #define PN_LOADS_LISTS 256u
 
-/* The engine's thread's own, but for carrier. spare: records to be used again. */
+/* The engine's thread's own, but for carrier. is_open: it has a ring. spare: records to be used
+ * again. */
 struct pn_loads {
     struct pn_carrier carrier;
     struct pn_engine *engine;
+    bool is_open;
     struct pn_load_record *lists[PN_LOADS_LISTS], *spare;
     unsigned under_way, spares;
 };
@@ -28,7 +30,10 @@ void pn_loads_init(struct pn_loads *loads, struct pn_engine *engine);
 void pn_loads_fini(struct pn_loads *loads);
 
 /* NULL: nothing can be carried here. */
-struct pn_carrier *pn_loads_carrier(struct pn_loads *loads);
+static inline struct pn_carrier *pn_loads_carrier(struct pn_loads *loads)
+{
+    return loads->is_open ? &loads->carrier : NULL;
+}
 
 /* From home, or by a parallel task that has ended: gives all back to their batches, and waits until
  * the kernel has let go of it. */
