@@ -58,10 +58,10 @@ int pinion_batch_submit(struct pinion_io *io, struct pinion_batch *batch,
     const int refusal = pn_io_refusal(io);
     if (refusal)
         return refusal;
+    pn_carry_home(batch);
     for (size_t i = 0; i < count; i++)
         if (operations[i].state != PN_OPERATION_IDLE)
             return -EBUSY;
-    pn_carry_home(batch);
     for (size_t i = 0; i < count; i++) {
         operations[i].result = operations[i].outcome = -EINPROGRESS;
         pn_operation_begin(&operations[i]);
