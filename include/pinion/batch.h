@@ -12,18 +12,35 @@
  *         use(done->result);
  *
  * Operations are the caller's memory, of any number. From submit until it is taken an operation,
- * and what it points to, must stay where it is. It is taken when pinion_batch_next gives it, and
- * may then be submitted again, prepared anew or as it is.
+ * and what it points to, must stay where it is, and the batch with it. It is taken when
+ * pinion_batch_next gives it, and may then be submitted again, prepared anew or as it is.
  *
  * What an operation does is what the call of that name does (file.h, net.h, clock.h): it waits
  * whether or not its descriptor is O_NONBLOCK, which is never changed, and raises no SIGPIPE;
  * descriptors that it makes are O_CLOEXEC. It moves what can be moved when its descriptor is ready,
  * as a call on one that is O_NONBLOCK: so a write to a pipe or a socket may move a part, while a
- * file is read and written as far as it goes. Where a disk makes a call wait, the others wait too.
- * Cancel an operation before you close its descriptor.
+ * file is read and written as far as it goes. Cancel an operation before you close its descriptor.
  *
- * A batch is used by one thread at a time, and with one io until it is empty. Whether operations go
- * on between the calls below is the io's affair: on a pool they do not.
+ * How it is done is up to who waits in pinion_batch_next, whichever io that passes:
+ *   a fiber of a loop over io_uring
+ *       The operations that have not begun become the ring's, all in one system call, or as many as
+ *       the ring has room for. They go on between the calls below, as others of the loop run, until
+ *       they have ended: what has ended and was not taken yet has its result, and is not undone.
+ *       Of those that read from one descriptor, and those that write to it, one at a time is under
+ *       way, in the order of submission, and an fsync after the writes before it; not so pread,
+ *       pwrite and poll. What the ring can't do is done in the other way.
+ *   anyone else: a thread, a task of a pool, a fiber over epoll
+ *       Each is done when it is taken, and goes on in no other call; all that wait are polled at
+ *       once. Where a disk makes a call wait, the others wait too.
+ * A parallel task of a loop has a ring, too; what it has not taken when it ends stops going on, and
+ * so does what the fibers of pinion_loop_run's thread have not when that returns; the batch can be
+ * used as before.
+ *
+ * A batch is used by one thread or fiber at a time, and with one io until it is empty. While some
+ * of it is under way in a ring, any call below, by others than that ring's thread, first gets it
+ * back: it waits until that thread comes to it, whatever the deadline, and the kernel has let go;
+ * what that had done by then is not lost, the rest goes on with who waits next. In a child of fork
+ * what is under way in the parent begins anew.
  */
 #ifndef PINION_BATCH_H
 #define PINION_BATCH_H
@@ -39,9 +56,9 @@
 
 PINION_BEGIN
 
-/* user: the caller's own; no function here touches it. result: -EINPROGRESS while it is under way;
- * then a count or 0, a descriptor, or revents, as its kind has it, or -errno: -ECANCELED if it was
- * canceled before it had done anything. The rest is the library's. */
+/* user: the caller's own; no function here touches it. result: -EINPROGRESS until it is taken or
+ * the batch canceled; then a count or 0, a descriptor, or revents, as its kind has it, or -errno:
+ * -ECANCELED if it was canceled before it had done anything. The rest is the library's. */
 struct pinion_operation {
     void *user;
     ssize_t result;
@@ -57,18 +74,21 @@ struct pinion_operation {
     int64_t time;
     uint32_t place;
     uint16_t step, tries;
-    uint64_t reserved[8];
+    void *load;
+    ssize_t outcome;
+    uint64_t reserved[6];
 };
 
 /* All zero is ready and empty, and there is nothing to destroy: but see pinion_batch_cancel. Fields
  * are the library's. */
 struct pinion_batch {
-    struct pinion_operation *first, *last, *ready_first, *ready_last;
-    size_t count;
-    uint32_t has_moved;
-    uint64_t reserved[8];
+    struct pinion_operation *first, *last, *ready_first, *ready_last, *away_first, *away_last;
+    size_t count, away_count;
+    uint32_t has_moved, is_called_back, process;
+    void *carrier, *waiter;
+    uint64_t reserved[3];
 };
-#define PINION_BATCH_INIT {0, 0, 0, 0, 0, 0, {0, 0, 0, 0, 0, 0, 0, 0}}
+#define PINION_BATCH_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}}
 
 /* ---- preparing ---- */
 
@@ -129,33 +149,36 @@ PINION_API void pinion_prepare_sleep_until(struct pinion_operation *operation, i
 
 /* ---- the batch ---- */
 
-/* Begins count operations that were prepared, an array; does not wait. To a batch that has some
- * already they are added. 0, or nothing was submitted: -EBUSY (one of them is in a batch, not taken
- * yet), -ENOTSUP, -ECHILD (the io refuses). Not a cancelation point. */
+/* Adds count operations that were prepared, an array, to those that a batch has; does not wait for
+ * them. 0, or nothing was submitted: -EBUSY (one of them is in a batch, not taken yet), -ENOTSUP,
+ * -ECHILD (the io refuses). Not a cancelation point. */
 PINION_API int pinion_batch_submit(struct pinion_io *io, struct pinion_batch *batch,
                                    struct pinion_operation *operations, size_t count);
 
 /* Waits until one of the operations has ended, and takes it: *operation. Each is taken once, those
- * that are ready at the same time in the order in which they were submitted; one that is ready is
- * never passed over by others for long. Errors, and then the batch is as it was, its operations go
- * on, and it can be waited for again or canceled: -ECANCELED (a cancelation point), -ETIMEDOUT (the
- * deadline, ns of CLOCK_MONOTONIC; one that has passed takes what has ended or is ready),
- * -ENOENT (it is empty), -ENOTSUP, -ECHILD. */
+ * that are ready at the same time in the order in which they were submitted, from a ring in that in
+ * which they have ended; one that is ready is never passed over by others for long. Errors, and
+ * then the batch is as it was, its operations go on, and it can be waited for again or canceled:
+ * -ECANCELED (a cancelation point), -ETIMEDOUT (the deadline, ns of CLOCK_MONOTONIC; one that has
+ * passed takes what has ended or is ready, but for what a ring has left to threads of the
+ * kernel's), -ENOENT (it is empty), -ENOTSUP, -ECHILD. */
 PINION_API int pinion_batch_next(struct pinion_io *io, struct pinion_batch *batch,
                                  struct pinion_operation **operation);
 PINION_API int pinion_batch_next_until(struct pinion_io *io, struct pinion_batch *batch,
                                        struct pinion_operation **operation, int64_t deadline);
 
 /* Requests that one operation of the batch be canceled. It ends with -ECANCELED, unless it has done
- * something, and is taken as any other. One that has ended stays as it is. Does not wait, and is
- * not a cancelation point. */
+ * something, and is taken as any other: now, and has its result, or, if it is under way in a ring,
+ * when the kernel has let go of it. One that has ended stays as it is. Does not wait for its end,
+ * and is not a cancelation point. */
 PINION_API void pinion_batch_request_cancel(struct pinion_io *io, struct pinion_batch *batch,
                                             struct pinion_operation *operation);
 
-/* Requests that all be canceled, and returns when they have ended: not a cancelation point. They
- * can be taken then, without a wait; or batch and operations are left as they are: each has its
- * result, an accept's perhaps a descriptor, and must be prepared before it is used again. A batch
- * must be empty or canceled before the memory of its operations is used for anything else. */
+/* Requests that all be canceled, and returns when they have ended, and the kernel has let go of
+ * what they point to: not a cancelation point. They can be taken then, without a wait; or batch and
+ * operations are left as they are: each has its result, an accept's perhaps a descriptor, and must
+ * be prepared before it is used again. A batch must be empty or canceled before its memory and that
+ * of its operations is used for anything else. */
 PINION_API void pinion_batch_cancel(struct pinion_io *io, struct pinion_batch *batch);
 
 PINION_END

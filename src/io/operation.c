@@ -183,6 +183,142 @@ bool pn_operation_awaits(const struct pinion_operation *operation, short *events
     return operation->descriptor >= 0 && (*events || operation->kind == POLL);
 }
 
+long pn_operation_of_readiness(const struct pinion_operation *operation, long ready)
+{
+    if (operation->kind != POLL)
+        return 0;
+    return ready < 0 ? ready : ready & (operation->flags | POLLERR | POLLHUP);
+}
+
+static bool has_offset(const struct pinion_operation *operation)
+{
+    return operation->kind == PREAD || operation->kind == PWRITE;
+}
+
+static bool is_write(const struct pinion_operation *operation)
+{
+    return operation->kind == WRITE || operation->kind == WRITEV || operation->kind == PWRITE;
+}
+
+struct pn_lanes pn_operation_lanes(const struct pinion_operation *operation)
+{
+    switch (operation->kind) {
+    case PREAD:
+    case POLL:
+        return (struct pn_lanes){0, 0};
+    case PWRITE:
+        return (struct pn_lanes){PN_LANE_WRITE_AT, 0};
+    case FSYNC:
+        return (struct pn_lanes){0, PN_LANE_WRITE | PN_LANE_WRITE_AT};
+    case WRITE:
+    case WRITEV:
+    case SEND:
+    case SENDMSG:
+    case CONNECT:
+        return (struct pn_lanes){PN_LANE_WRITE, PN_LANE_WRITE};
+    default:
+        return (struct pn_lanes){PN_LANE_READ, PN_LANE_READ};
+    }
+}
+
+/* ---- its call ---- */
+
+static struct pn_operation message_call(const struct pinion_operation *operation)
+{
+    const bool is_send = operation->kind == SEND || operation->kind == SENDMSG;
+    const bool is_plain = operation->kind == SEND || operation->kind == RECV;
+    const int flags = (operation->flags & ~MSG_WAITALL) | MSG_DONTWAIT |
+                      (is_send ? MSG_NOSIGNAL : MSG_CMSG_CLOEXEC);
+    struct pn_operation call =
+        is_plain ? pn_operation(is_send ? SYS_sendto : SYS_recvfrom, operation->descriptor,
+                                PN_ADDRESS(operation->address), (long)operation->count, flags, 0,
+                                0)
+                 : pn_operation(is_send ? SYS_sendmsg : SYS_recvmsg, operation->descriptor,
+                                PN_ADDRESS(operation->address), flags, 0, 0, 0);
+    call.never_waits = true;
+    return call;
+}
+
+static struct pn_operation accept_call(const struct pinion_operation *operation)
+{
+    return pn_operation(SYS_accept4, operation->descriptor, PN_ADDRESS(operation->address),
+                        PN_ADDRESS(operation->length), SOCK_CLOEXEC, 0, 0);
+}
+
+static struct pn_operation connect_call(const struct pinion_operation *operation)
+{
+    return pn_operation(SYS_connect, operation->descriptor, PN_ADDRESS(operation->address),
+                        (long)operation->count, 0, 0, 0);
+}
+
+static struct pn_operation fsync_call(const struct pinion_operation *operation)
+{
+    return pn_operation(SYS_fsync, operation->descriptor, 0, 0, 0, 0, 0);
+}
+
+static struct pn_operation transfer_call(const struct pinion_operation *operation)
+{
+    static const long numbers[] = {[READ] = SYS_read,   [READV] = SYS_readv,
+                                   [PREAD] = SYS_pread64, [WRITE] = SYS_write,
+                                   [WRITEV] = SYS_writev, [PWRITE] = SYS_pwrite64};
+    struct pn_operation call =
+        pn_operation(numbers[operation->kind], operation->descriptor,
+                     PN_ADDRESS(operation->address), (long)operation->count, operation->offset, 0,
+                     0);
+    if (is_write(operation))
+        call.sigpipe_below = operation->kind == WRITEV
+                                 ? pn_bytes_of(operation->address, (int)operation->count)
+                                 : operation->count;
+    call.never_waits = true;
+    return call;
+}
+
+static bool is_vector(const struct pinion_operation *operation)
+{
+    return operation->kind == READV || operation->kind == WRITEV;
+}
+
+static bool has_valid_parts(const struct pinion_operation *operation)
+{
+    const int count = (int)operation->count;
+    return !is_vector(operation) || (count >= 0 && count <= IOV_MAX);
+}
+
+bool pn_operation_call(const struct pinion_operation *operation, struct pn_operation *call)
+{
+    const short events = events_of(operation);
+    const int descriptor = operation->descriptor;
+    if (descriptor < 0)
+        return false;
+    if (operation->kind == FSYNC) {
+        *call = fsync_call(operation);
+        return true;
+    }
+    if (operation->kind == CONNECT && operation->step == UNTRIED) {
+        *call = connect_call(operation);
+        call->writable = pn_is_unix_address(operation->address, operation->count) ? descriptor : -1;
+        return true;
+    }
+    if (!events || operation->kind == POLL || operation->kind == CONNECT ||
+        !has_valid_parts(operation))
+        return false;
+    *call = operation->kind == ACCEPT         ? accept_call(operation)
+            : operation->kind < FSYNC         ? transfer_call(operation)
+                                              : message_call(operation);
+    *(events == POLLIN ? &call->readable : &call->writable) = descriptor;
+    return true;
+}
+
+bool pn_operation_goes_on(struct pinion_operation *operation, long result)
+{
+    const bool is_connect = operation->kind == CONNECT;
+    if (result != -EINPROGRESS && (!is_connect || (result != -EALREADY && result != -ECANCELED)))
+        return false;
+    if (is_connect)
+        operation->step = BEGUN;
+    return true;
+}
+
 /* ---- doing it ---- */
 
 /* A call that does not wait by itself, or for no more than a disk. */
@@ -222,16 +358,12 @@ static long look_and_perform(struct pinion_io *io, const struct pinion_operation
     return ready == 0 ? -EAGAIN : perform_with_alarm(io, call);
 }
 
-static bool has_offset(const struct pinion_operation *operation)
-{
-    return operation->kind == PREAD || operation->kind == PWRITE;
-}
-
 static uint16_t way_of(struct pinion_io *io, const struct pinion_operation *operation)
 {
     struct stat status;
-    const struct pn_operation fstat =
+    struct pn_operation fstat =
         pn_operation(SYS_fstat, operation->descriptor, PN_ADDRESS(&status), 0, 0, 0, 0);
+    fstat.never_waits = true; /* or for so little that a thread for it would cost more */
     if (events_of(operation) == 0 || perform(io, &fstat))
         return PLAINLY;
     if (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode) || S_ISDIR(status.st_mode))
@@ -254,17 +386,17 @@ static long transfer_as_message(struct pinion_io *io, int descriptor, const stru
 static long transfer_parts(struct pinion_io *io, struct pinion_operation *operation,
                            const struct iovec *parts, int part_count)
 {
-    const bool is_write = events_of(operation) == POLLOUT;
+    const bool writes = is_write(operation);
     const long offset = has_offset(operation) ? operation->offset : -1;
-    struct pn_operation call = pn_operation(is_write ? SYS_pwritev2 : SYS_preadv2,
+    struct pn_operation call = pn_operation(writes ? SYS_pwritev2 : SYS_preadv2,
                                             operation->descriptor, PN_ADDRESS(parts), part_count,
                                             offset, 0, 0);
-    if (is_write)
+    if (writes)
         call.sigpipe_below = pn_bytes_of(parts, part_count);
     if (operation->step == UNKNOWN)
         operation->step = way_of(io, operation);
     if (operation->step == AS_MESSAGE)
-        return transfer_as_message(io, operation->descriptor, parts, part_count, is_write);
+        return transfer_as_message(io, operation->descriptor, parts, part_count, writes);
     if (operation->step == PLAINLY)
         return perform(io, &call);
     if (operation->step == WITHOUT_WAIT) {
@@ -283,35 +415,11 @@ static long transfer_parts(struct pinion_io *io, struct pinion_operation *operat
 static long transfer(struct pinion_io *io, struct pinion_operation *operation)
 {
     const struct iovec one = {(void *)(uintptr_t)operation->address, operation->count};
-    if (operation->kind != READV && operation->kind != WRITEV)
-        return has_offset(operation) && operation->offset < 0
-                   ? -EINVAL
-                   : transfer_parts(io, operation, &one, 1);
-    const int part_count = (int)operation->count;
-    if (part_count < 0 || part_count > IOV_MAX)
+    if (!has_valid_parts(operation) || (has_offset(operation) && operation->offset < 0))
         return -EINVAL;
-    return transfer_parts(io, operation, operation->address, part_count);
-}
-
-static long sync_file(struct pinion_io *io, const struct pinion_operation *operation)
-{
-    const struct pn_operation call = pn_operation(SYS_fsync, operation->descriptor, 0, 0, 0, 0, 0);
-    return perform(io, &call);
-}
-
-static long message(struct pinion_io *io, const struct pinion_operation *operation)
-{
-    const bool is_send = operation->kind == SEND || operation->kind == SENDMSG;
-    const bool is_plain = operation->kind == SEND || operation->kind == RECV;
-    const int flags = operation->flags | MSG_DONTWAIT | (is_send ? MSG_NOSIGNAL : MSG_CMSG_CLOEXEC);
-    struct pn_operation call =
-        is_plain ? pn_operation(is_send ? SYS_sendto : SYS_recvfrom, operation->descriptor,
-                                PN_ADDRESS(operation->address), (long)operation->count, flags, 0,
-                                0)
-                 : pn_operation(is_send ? SYS_sendmsg : SYS_recvmsg, operation->descriptor,
-                                PN_ADDRESS(operation->address), flags, 0, 0, 0);
-    call.never_waits = true;
-    return perform(io, &call);
+    return is_vector(operation)
+               ? transfer_parts(io, operation, operation->address, (int)operation->count)
+               : transfer_parts(io, operation, &one, 1);
 }
 
 /* Of a socket that does not listen poll may say nothing, ever. */
@@ -319,9 +427,7 @@ static long accept_one(struct pinion_io *io, const struct pinion_operation *oper
 {
     int listens = 0;
     socklen_t size = sizeof listens;
-    const struct pn_operation call =
-        pn_operation(SYS_accept4, operation->descriptor, PN_ADDRESS(operation->address),
-                     PN_ADDRESS(operation->length), SOCK_CLOEXEC, 0, 0);
+    const struct pn_operation call = accept_call(operation);
     const struct pn_operation question =
         pn_operation(SYS_getsockopt, operation->descriptor, SOL_SOCKET, SO_ACCEPTCONN,
                      PN_ADDRESS(&listens), PN_ADDRESS(&size), 0);
@@ -342,9 +448,7 @@ static long connect_one(struct pinion_io *io, struct pinion_operation *operation
     const struct pn_operation failure =
         pn_operation(SYS_getsockopt, operation->descriptor, SOL_SOCKET, SO_ERROR,
                      PN_ADDRESS(&error), PN_ADDRESS(&size), 0);
-    const struct pn_operation call =
-        pn_operation(SYS_connect, operation->descriptor, PN_ADDRESS(operation->address),
-                     (long)operation->count, 0, 0, 0);
+    const struct pn_operation call = connect_call(operation);
     const bool was_begun = operation->step == BEGUN;
     if (was_begun && perform(io, &failure) == 0 && error)
         return -error;
@@ -357,16 +461,21 @@ static long connect_one(struct pinion_io *io, struct pinion_operation *operation
     return result == -EALREADY ? -EINPROGRESS : result;
 }
 
+static long perform_call(struct pinion_io *io, struct pn_operation call)
+{
+    return perform(io, &call);
+}
+
 static long perform_kind(struct pinion_io *io, struct pinion_operation *operation)
 {
     switch (operation->kind) {
     case FSYNC:
-        return sync_file(io, operation);
+        return perform_call(io, fsync_call(operation));
     case RECV:
     case RECVMSG:
     case SEND:
     case SENDMSG:
-        return message(io, operation);
+        return perform_call(io, message_call(operation));
     case ACCEPT:
         return accept_one(io, operation);
     case CONNECT:

@@ -14,6 +14,7 @@
 #include "context.h"
 
 struct pinion_call;
+struct pn_carrier;
 struct pn_how;
 struct pn_operation;
 struct pn_sleeper;
@@ -42,6 +43,7 @@ struct pn_ways {
 
 struct pn_sleeper {
     const struct pn_ways *ways;
+    struct pn_carrier *carrier; /* of its batches' operations (carrier.h); NULL: it does them */
     unsigned calls; /* that may wait, so far */
 };
 

@@ -77,7 +77,8 @@ static void part_from_wakers(struct pn_loop_worker *slot)
 
 static void run_in(struct pn_engine *engine, struct pinion_task *task)
 {
-    struct pn_loop_fiber self = {.sleeper = {.ways = &pn_loop_ways},
+    struct pn_loop_fiber self = {.sleeper = {.ways = &pn_loop_ways,
+                                             .carrier = pn_loads_carrier(&engine->loads)},
                                  .engine = engine,
                                  .fiber = &engine->thread};
     pn_context()->sleeper = &self.sleeper;
@@ -96,8 +97,10 @@ void pn_loop_run_reserved(struct pn_worker *worker, struct pinion_task *task)
         return;
     }
     run_in(engine, task);
-    if (!pn_crew_is_lost(worker->crew))
-        part_from_wakers(slot);
+    if (pn_crew_is_lost(worker->crew))
+        return;
+    pn_loads_give_back(&engine->loads); /* nobody looks at the ring till the next task */
+    part_from_wakers(slot);
 }
 
 void pn_loop_run_the_rest(struct pn_worker *worker)

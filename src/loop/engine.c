@@ -100,7 +100,8 @@ static void run_task(struct pn_engine *engine, struct pinion_task *task)
 static void live(void *argument)
 {
     struct pn_engine *engine = argument;
-    struct pn_loop_fiber self = {.sleeper = {.ways = &pn_loop_ways},
+    struct pn_loop_fiber self = {.sleeper = {.ways = &pn_loop_ways,
+                                             .carrier = pn_loads_carrier(&engine->loads)},
                                  .engine = engine,
                                  .fiber = engine->running};
     bury_ended(engine);
@@ -200,13 +201,11 @@ static bool sleep_on(struct pn_sleeper *sleeper, struct pn_waiter *waiter, int64
 
 /* ---- waking ---- */
 
-/* The slot's thread, if it sleeps, looks at its inbox: pairs with the look at it in rest
- * (turn.c). */
-static void rouse(struct pn_worker *worker)
+void pn_engine_rouse(struct pn_loop_worker *slot)
 {
-    const uint32_t signal = pn_load_seq_cst(&worker->signal);
+    const uint32_t signal = pn_load_seq_cst(&slot->worker.signal);
     if (signal == PN_SIGNAL_SLEEPING || signal == PN_SIGNAL_WAITING)
-        pn_worker_signal(worker);
+        pn_worker_signal(&slot->worker);
 }
 
 /* By another thread. From the push on, the fiber may go on and end, and with it all but the
@@ -217,8 +216,8 @@ static void post(struct pn_loop_worker *slot, struct pn_fiber *fiber)
     struct pn_fiber *seen = pn_load_relaxed(&slot->inbox);
     do
         fiber->next = seen;
-    while (!pn_cas_seq_cst(&slot->inbox, &seen, fiber)); /* before the look at signal in rouse */
-    rouse(&slot->worker);
+    while (!pn_cas_seq_cst(&slot->inbox, &seen, fiber)); /* before the look at signal there */
+    pn_engine_rouse(slot);
     pn_fetch_sub_acq_rel(&slot->visitors, 1u); /* pairs with pn_engine_destroy */
 }
 
@@ -284,6 +283,8 @@ static void take_inbox(struct pn_engine *engine)
 void pn_engine_collect(struct pn_engine *engine)
 {
     take_inbox(engine);
+    if (PN_UNLIKELY(pn_loads_are_recalled(&engine->loads)))
+        pn_carrier_answer(&engine->loads.carrier);
     if (pn_backend_has_pending(engine->backend)) {
         /* What was started before timers expire: a call by a deadline that has passed is made. */
         (void)pn_backend_flush(engine->backend); /* an error passes, or the next tells it again */
@@ -321,6 +322,7 @@ int pn_engine_create(struct pn_loop_worker *slot, struct pn_engine **result)
     if (error)
         goto no_backend;
     pn_backend_show(engine->backend, &slot->worker.record->loop);
+    pn_loads_init(&engine->loads, engine);
     pn_fiber_init_thread(&engine->thread);
     engine->home = engine->running = &engine->thread;
     pn_engine_here = engine;
@@ -342,6 +344,8 @@ no_stacks:
 void pn_engine_destroy(struct pn_engine *engine)
 {
     struct pn_loop_worker *slot = engine->slot;
+    pn_loads_give_back(&engine->loads);
+    pn_loads_fini(&engine->loads);
     pn_store_seq_cst(&slot->engine, NULL);
     while (pn_load_seq_cst(&slot->visitors)) /* a short way, but they may have been preempted */
         pn_pause();

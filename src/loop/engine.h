@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "fiber.h"
+#include "loads.h"
 #include "overflow.h"
 #include "sleeper.h"
 #include "timers.h"
@@ -51,6 +52,7 @@ struct pn_engine {
     bool is_lost;                  /* a fiber came back in a child of its process */
     struct pn_overflow_thread overflow;
     struct pn_timers timers;
+    struct pn_loads loads;
 };
 
 /* A fiber as the interface knows it; on its own stack. */
@@ -69,7 +71,7 @@ struct pn_engine *pn_engine_here;
 
 /* By the thread of a slot: 0, or -ENOMEM, -EMFILE and the like. */
 int pn_engine_create(struct pn_loop_worker *slot, struct pn_engine **engine);
-/* By the same thread. It has no fibers. */
+/* By the same thread. It has no fibers. What it carries for batches is given back. */
 void pn_engine_destroy(struct pn_engine *engine);
 /* The same in a child of its process: the thread has nothing to do with it any more. The memory
  * stays, and what is the parent's too. */
@@ -104,6 +106,10 @@ void pn_engine_switch_to(struct pn_engine *engine, struct pn_fiber *to);
 void pn_engine_wait(struct pn_engine *engine);
 /* Makes a fiber that waits ready. By the engine's thread. */
 void pn_engine_ready(struct pn_engine *engine, struct pn_fiber *fiber);
+
+/* Any thread that knows that the slot is there: its thread, if it sleeps, looks at what others have
+ * left for it: pairs with the look at that in rest (turn.c). */
+void pn_engine_rouse(struct pn_loop_worker *slot);
 
 /* The ways of its fibers (sleeper.h); calls.c has perform and run_apart. */
 extern const struct pn_ways pn_loop_ways;

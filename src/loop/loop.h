@@ -8,6 +8,7 @@
  *   turn.c      what a worker does: a turn after the other
  *   engine.c    a thread's fibers: who runs next, and who waits
  *   calls.c     how a fiber makes system calls
+ *   loads.c     what it has under way for batches
  *   timers.c    deadlines
  *   backend.c … what a worker waits in, for what the kernel tells
  *   fiber.c, stack.c, switch.*: what a fiber is

@@ -48,9 +48,10 @@ static void rest(struct pn_worker *worker, struct pn_engine *engine, int64_t dea
     uint32_t seen = PN_SIGNAL_CALM;
     pn_slab_flush(worker->slab);
     pn_count(&worker->counters->parked, 1);
-    /* Sequentially consistent, and then the look at the inbox: pairs with post (engine.c). */
+    /* Sequentially consistent, and then the looks at what others leave: pairs with post (engine.c)
+     * and push (carrier.c). */
     if (!pn_cas_seq_cst(&worker->signal, &seen, waits ? PN_SIGNAL_WAITING : PN_SIGNAL_SLEEPING) ||
-        pn_load_seq_cst(&slot->inbox))
+        pn_load_seq_cst(&slot->inbox) || pn_load_seq_cst(&engine->loads.carrier.recalls))
         return;
     pn_store_relaxed(&worker->counters->state, PN_STATE_PARKED);
     if (waits) {

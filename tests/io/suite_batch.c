@@ -348,11 +348,16 @@ static void cancel_one_that_waits(struct suite *suite, struct one *one)
     if (suite_now() % 2)
         assert_int_equal(pinion_batch_next_until(suite->io, &one->batch, &taken, 0), -ETIMEDOUT);
     pinion_batch_request_cancel(suite->io, &one->batch, &one->operation);
-    assert_int_equal(one->operation.result, -ECANCELED);
+    if (!suite_calls_from_fiber) /* whose ring may have it */
+        assert_int_equal(one->operation.result, -ECANCELED);
     pinion_batch_request_cancel(suite->io, &one->batch, &one->operation);
     one->waiting->let(one->ends); /* what it would have had is there for another */
     assert_int_equal(pinion_batch_next(suite->io, &one->batch, &taken), 0);
     assert_ptr_equal(taken, &one->operation);
+    if (suite_calls_from_fiber && taken->result != -ECANCELED) {
+        expect_result(one);
+        return;
+    }
     assert_int_equal(taken->result, -ECANCELED);
     pinion_batch_request_cancel(suite->io, &one->batch, &one->operation);
     assert_int_equal(taken->result, -ECANCELED);

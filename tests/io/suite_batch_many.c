@@ -128,7 +128,7 @@ static void those_that_are_ready_are_taken_in_their_order(struct suite *suite)
         close_both(pipes[i]);
 }
 
-static void one_in_line_can_be_canceled_and_has_done_nothing(struct suite *suite)
+static void one_whose_turn_has_not_come_can_be_canceled_and_has_done_nothing(struct suite *suite)
 {
     struct pinion_batch batch = PINION_BATCH_INIT;
     int ends[2];
@@ -140,9 +140,11 @@ static void one_in_line_can_be_canceled_and_has_done_nothing(struct suite *suite
     expect_next(suite, &batch, &operations[0], 1);
     pinion_batch_request_cancel(suite->io, &batch, &operations[1]);
     pinion_batch_request_cancel(suite->io, &batch, &operations[3]);
-    expect_next(suite, &batch, &operations[1], -ECANCELED);
-    expect_next(suite, &batch, &operations[2], 1);
-    expect_next(suite, &batch, &operations[3], -ECANCELED);
+    for (int i = 1; i < 4; i++) {
+        struct pinion_operation *taken;
+        assert_int_equal(pinion_batch_next(suite->io, &batch, &taken), 0);
+        assert_int_equal(taken->result, taken == &operations[2] ? 1 : -ECANCELED);
+    }
     assert_int_equal(bytes[2], 'b');
     assert_int_equal(read(ends[0], bytes, 2), 1);
     expect_none(suite, &batch, -ENOENT);
@@ -291,10 +293,11 @@ static void expect_one_of_two(struct suite *suite, void (*feed)(int to), int fro
     feed(to);
     assert_int_equal(write(ends[1], "a", 1), 1);
     struct pinion_operation *taken;
-    assert_int_equal(pinion_batch_next(suite->io, &batch, &taken), 0);
-    assert_ptr_equal(taken, &operations[0]);
-    assert_true(taken->result > 0);
-    expect_next(suite, &batch, &operations[2], 1);
+    for (int i = 0; i < 2; i++) { /* in whichever order the kernel came to know */
+        assert_int_equal(pinion_batch_next(suite->io, &batch, &taken), 0);
+        assert_ptr_not_equal(taken, &operations[1]);
+        assert_true(taken->result > 0);
+    }
     expect_none(suite, &batch, -ETIMEDOUT);
     feed(to);
     assert_int_equal(pinion_batch_next(suite->io, &batch, &taken), 0);
@@ -459,7 +462,7 @@ const struct suite_test suite_tests[] = {
     SUITE_TEST(one_that_is_in_a_batch_is_refused_with_all_others),
     SUITE_TEST(an_io_that_refuses_takes_none),
     SUITE_TEST(those_that_are_ready_are_taken_in_their_order),
-    SUITE_TEST(one_in_line_can_be_canceled_and_has_done_nothing),
+    SUITE_TEST(one_whose_turn_has_not_come_can_be_canceled_and_has_done_nothing),
     SUITE_TEST(one_that_comes_late_is_not_starved),
     SUITE_TEST(many_on_one_descriptor_are_served_in_turn),
     SUITE_TEST(ten_thousand_are_submitted_taken_and_canceled),

@@ -161,6 +161,32 @@ static void transfer(struct pinion_io *io, const struct work *work)
     }
 }
 
+/* Reads of many pipes as one batch: all are there; then none is, and all come at once. */
+#define GATHERED 64
+static void gather(struct pinion_io *io, const struct work *work)
+{
+    static int pipes[GATHERED][2];
+    static char bytes[GATHERED];
+    struct pinion_batch batch = PINION_BATCH_INIT;
+    struct pinion_operation reads[GATHERED], *taken;
+    (void)work;
+    for (int i = 0; i < GATHERED; i++) {
+        must(pipes[i][1] || pipe(pipes[i]) == 0);
+        pinion_prepare_read(&reads[i], pipes[i][0], &bytes[i], 1);
+    }
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < GATHERED && round == 0; i++)
+            must(write(pipes[i][1], "x", 1) == 1);
+        must(pinion_batch_submit(io, &batch, reads, GATHERED) == 0);
+        if (round == 1)
+            must(pinion_batch_next_until(io, &batch, &taken, 0) == -ETIMEDOUT);
+        for (int i = 0; i < GATHERED && round == 1; i++)
+            must(write(pipes[i][1], "x", 1) == 1);
+        for (int i = 0; i < GATHERED; i++)
+            must(pinion_batch_next(io, &batch, &taken) == 0 && taken->result == 1);
+    }
+}
+
 /* Else one that begins late is seen to take its seat. */
 static void wait_for_another_worker(struct pinion_io *io)
 {
@@ -238,8 +264,11 @@ static void a_polling_loop_makes_no_system_call_but_to_submit(void **state)
         assert_calls(&options, &busy);
         struct work transfers = {
             .function = transfer, .cpu_count = cpus, .enters_most = 2 * TRANSFERS};
-        if (is_ring())
+        struct work gathers = {.function = gather, .cpu_count = cpus, .enters_most = 8};
+        if (is_ring()) {
             assert_calls(&options, &transfers);
+            assert_calls(&options, &gathers);
+        }
     }
 }
 

@@ -114,6 +114,46 @@ static inline void tour_threads(struct pinion_io *io)
     must(sleep_for_await(io, &parallel) == 0);
 }
 
+/* Some of each kind. */
+static inline void tour_batch(struct pinion_io *io)
+{
+    enum { READ, RECV, POLL, ACCEPT, CONNECT, FILE_WRITE, SYNC, SLEEP, NEVER, COUNT };
+    struct pinion_batch batch = PINION_BATCH_INIT;
+    struct pinion_operation all[COUNT], *taken;
+    struct sockaddr_in address;
+    socklen_t length = sizeof address;
+    int ends[2], pair[2];
+    char byte, other, third;
+    const int file = memfd_create("tour", MFD_CLOEXEC);
+    const int listening = pinion_listen_on(io, "127.0.0.1:0", 0);
+    const int client = pinion_socket(io, AF_INET, SOCK_STREAM, 0);
+    must(file >= 0 && listening >= 0 && client >= 0 && pinion_pipe(io, ends) == 0);
+    must(pinion_socketpair(io, AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    must(getsockname(listening, (struct sockaddr *)&address, &length) == 0);
+    pinion_prepare_read(&all[READ], ends[0], &byte, 1);
+    pinion_prepare_recv(&all[RECV], pair[0], &other, 1, 0);
+    pinion_prepare_poll(&all[POLL], pair[0], POLLIN);
+    pinion_prepare_accept(&all[ACCEPT], listening, NULL, NULL);
+    pinion_prepare_connect(&all[CONNECT], client, (struct sockaddr *)&address, length);
+    pinion_prepare_pwrite(&all[FILE_WRITE], file, "abc", 3, 5);
+    pinion_prepare_fsync(&all[SYNC], file);
+    pinion_prepare_sleep(&all[SLEEP], 1000000);
+    pinion_prepare_read(&all[NEVER], pair[1], &third, 1);
+    must(pinion_batch_submit(io, &batch, all, COUNT) == 0);
+    for (int left = COUNT - 4; left > 0; left--)
+        must(pinion_batch_next(io, &batch, &taken) == 0 && taken->result >= 0);
+    must(pinion_write(io, ends[1], "x", 1) == 1 && pinion_send(io, pair[1], "yz", 2, 0) == 2);
+    for (int left = 3; left > 0; left--)
+        must(pinion_batch_next(io, &batch, &taken) == 0 && taken->result >= 0);
+    must(byte == 'x' && other == 'y' && all[POLL].result == POLLIN && all[CONNECT].result == 0);
+    pinion_batch_request_cancel(io, &batch, &all[NEVER]);
+    must(pinion_batch_next(io, &batch, &taken) == 0 && taken->result == -ECANCELED);
+    const int used[] = {ends[0], ends[1], pair[0], pair[1], listening, client, file,
+                        (int)all[ACCEPT].result};
+    for (int i = 0; i < 8; i++)
+        must(pinion_close(io, used[i]) == 0);
+}
+
 static inline void tour(struct pinion_io *io, void *unused)
 {
     (void)unused;
@@ -122,6 +162,7 @@ static inline void tour(struct pinion_io *io, void *unused)
     tour_sockets(io);
     tour_file(io);
     tour_cancels(io);
+    tour_batch(io);
     tour_threads(io);
 }
 
