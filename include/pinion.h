@@ -14,6 +14,7 @@
 #include <pinion/group.h>
 #include <pinion/io.h>
 #include <pinion/loop.h>
+#include <pinion/metrics.h>
 #include <pinion/net.h>
 #include <pinion/plan.h>
 #include <pinion/pool.h>

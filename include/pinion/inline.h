@@ -15,6 +15,12 @@
 
 #include <pinion/api.h>
 
+/* 0: tasks that run in place are not counted. Builds of the library with -Dcounters=false set it,
+ * and so do programs that measure what counting costs. */
+#ifndef PINION_COUNTERS
+#define PINION_COUNTERS 1
+#endif
+
 PINION_BEGIN
 
 struct pinion_io;
@@ -64,8 +70,10 @@ static inline PINION_UNUSED bool pinion_runs_inline_(const struct pinion_io *io)
     if (__builtin_expect(__atomic_load_n(&head->runs, __ATOMIC_RELAXED) != io, 0) ||
         __builtin_expect(pinion_stack_pointer_() < pinion_thread_1.stack_low, 0))
         return false;
+#if PINION_COUNTERS
     __atomic_store_n(&head->inlined, __atomic_load_n(&head->inlined, __ATOMIC_RELAXED) + 1,
                      __ATOMIC_RELAXED);
+#endif
     return true;
 }
 

@@ -12,6 +12,7 @@
  *   seat.c        the thread and its CPU
  *   membership.c  which worker a thread is
  *   stats.c       what others may know
+ *   times.c       how long tasks waited and ran
  *   strict.*      what would degrade later is tried at the start
  *
  * Terms: a *slot* is a struct pn_worker, which stays until the crew ends; the thread in it may
@@ -35,6 +36,7 @@
 #include "atomic.h"
 #include "binding.h"
 #include "context.h"
+#include "histogram.h"
 #include "interface.h"
 #include "lane.h"
 #include "lock.h"
@@ -90,8 +92,14 @@ struct pn_crew_options {
     size_t base_queue, reserve_queue; /* entries that a slot's deque begins with */
 };
 
-/* What outside threads of a node share. queued and injected are counted under the lane's lock, the
- * rest with locked instructions. */
+/* Of tasks that were timed (pn_task_timing). One writer at a time. */
+struct pn_times {
+    struct pn_histogram waited; /* from when they were made until they began */
+    struct pn_histogram ran;    /* from then on until they ended */
+};
+
+/* What outside threads of a node share. queued, injected and times are written under the lane's
+ * lock, the rest is counted with locked instructions. */
 struct pn_crew_node {
     unsigned node;              /* OS index, PINION_NO_NODE: the machine names none */
     struct pinion_arena *arena; /* constant */
@@ -102,6 +110,7 @@ struct pn_crew_node {
     struct pn_record *record;
     alignas(PN_LINE_PAIR) _Atomic uint64_t injected;
     _Atomic uint64_t inlined;
+    _Atomic(struct pn_times *) times; /* NULL: none yet */
 };
 
 /* What a reserve thread is to do. Written under crew->lock by who took it off the idle list, then
@@ -148,6 +157,8 @@ struct pn_worker {
     bool is_retired;  /* its thread is no longer counted, and about to end */
     /* The thread's own; also read under crew->lock while it is listed. */
     const struct pn_crew_node *floats; /* reserve: whose CPUs it may use; NULL: not said yet */
+
+    _Atomic(struct pn_times *) times; /* written by the thread, once; NULL: none yet */
 
     /* What an idle thread looks at, and nothing else: written once a hand-over. */
     alignas(PN_LINE_PAIR) _Atomic uint32_t signal;
@@ -242,6 +253,7 @@ struct pn_crew {
     int degraded_error; /* of the first rung; negative */
 
     struct pn_crew *next_crew; /* in the registry, under its lock */
+    _Atomic(bool) is_shown;    /* pn_crew_show */
 
     /* All that a reservation changes of the crew is on this line. */
     alignas(PN_LINE_PAIR) _Atomic(uint32_t) lock;
@@ -378,6 +390,16 @@ void pn_crew_show_counts_locked(struct pn_crew *crew);
 void pn_crew_stats(struct pn_crew *crew, struct pinion_pool_stats *stats);
 size_t pn_crew_workers(struct pn_crew *crew, struct pinion_worker_stats *workers, size_t count);
 size_t pn_crew_degraded(struct pn_crew *crew, char *buffer, size_t size);
+/* As pinion_worker_stats has it. */
+void pn_worker_name(const struct pn_worker *worker, char name[static 16]);
+/* Calls visit for every slot that was made: the caller's, base slots, reserve slots. */
+void pn_crew_each_slot(struct pn_crew *crew, void (*visit)(struct pn_worker *worker, void *context),
+                       void *context);
+
+/* times.c */
+
+/* When nobody writes to them any more. */
+void pn_times_free(_Atomic(struct pn_times *) *times, struct pinion_arena *arena);
 
 /* threads.c */
 
@@ -445,5 +467,13 @@ void pn_membership_unregister(struct pn_crew *crew);
  * left. */
 void pn_membership_forget(const struct pn_crew *crew);
 uint64_t pn_membership_new_id(void);
+/* A crew, and what its kind has of its own, is made: from now on others may look at it. */
+void pn_crew_show(struct pn_crew *crew);
+/* For who looks at the crews of others: the first, and the one after; NULL: no more. Between enter
+ * and leave none of them ends: who wants to end one waits, and nobody else. Any thread; not in the
+ * middle of itself. */
+struct pn_crew *pn_crews_enter(void);
+struct pn_crew *pn_crews_next(const struct pn_crew *crew);
+void pn_crews_leave(void);
 
 #endif

@@ -5,8 +5,10 @@
  * by their id, and cleared away when the thread makes its next crew or exits.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
+#include "futex.h"
 #include "process.h"
 #include "queueing.h"
 #include "segment.h"
@@ -18,6 +20,7 @@ static _Thread_local
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct pn_crew *registry;
 static struct pn_crew *lost; /* of parents of this process: for leak checkers to see */
+static _Atomic(uint32_t) lookers; /* counted up under the lock; none is unregistered meanwhile */
 static _Atomic uint64_t last_id;
 static pthread_once_t exit_hook_once = PTHREAD_ONCE_INIT;
 static pthread_key_t exit_hook;
@@ -189,6 +192,8 @@ static void after_fork(bool is_child)
         lost = registry;
         registry = NULL;
     }
+    if (is_child)
+        pn_store_relaxed(&lookers, 0); /* they are not here */
     (void)pthread_mutex_unlock(&registry_lock);
 }
 
@@ -236,13 +241,55 @@ int pn_membership_register(struct pn_crew *crew)
     return 0;
 }
 
+/* Takes the lock, where nobody looks at crews. */
+static void lock_unlooked_at(void)
+{
+    uint32_t count;
+    (void)pthread_mutex_lock(&registry_lock);
+    while ((count = pn_load_acquire(&lookers))) { /* pairs with pn_crews_leave */
+        (void)pthread_mutex_unlock(&registry_lock);
+        (void)pn_futex_wait(&lookers, count, INT64_MAX);
+        (void)pthread_mutex_lock(&registry_lock);
+    }
+}
+
 void pn_membership_unregister(struct pn_crew *crew)
 {
-    (void)pthread_mutex_lock(&registry_lock);
+    lock_unlooked_at();
     struct pn_crew **link = &registry;
     while (*link != crew)
         link = &(*link)->next_crew;
     *link = crew->next_crew;
     forget_locked(crew->id);
     (void)pthread_mutex_unlock(&registry_lock);
+}
+
+/* ---- looking at crews ---- */
+
+/* Release: all of it, pairs with shown. */
+void pn_crew_show(struct pn_crew *crew) { pn_store_release(&crew->is_shown, true); }
+
+static struct pn_crew *shown(struct pn_crew *crew)
+{
+    while (crew && !pn_load_acquire(&crew->is_shown)) /* pairs with pn_crew_show */
+        crew = crew->next_crew;
+    return crew;
+}
+
+struct pn_crew *pn_crews_enter(void)
+{
+    (void)pthread_mutex_lock(&registry_lock);
+    pn_fetch_add_relaxed(&lookers, 1u); /* the lock orders it */
+    struct pn_crew *first = registry;
+    (void)pthread_mutex_unlock(&registry_lock);
+    return shown(first);
+}
+
+/* Crews that come meanwhile come before the first. */
+struct pn_crew *pn_crews_next(const struct pn_crew *crew) { return shown(crew->next_crew); }
+
+void pn_crews_leave(void)
+{
+    if (pn_fetch_sub_acq_rel(&lookers, 1u) == 1) /* pairs with lock_unlooked_at */
+        pn_futex_wake(&lookers, INT_MAX);
 }

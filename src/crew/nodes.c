@@ -96,6 +96,7 @@ static void free_slot(struct pn_worker *worker)
         pn_head_clear(worker->head);
     }
     pn_slab_destroy(worker->slab);
+    pn_times_free(&worker->times, worker->node->arena);
     free(worker->neighbors);
     pn_record_destroy(worker->crew, worker->record);
     pinion_arena_free(worker->node->arena, worker, worker->crew->kind->worker_bytes);
@@ -198,6 +199,7 @@ static int fill_node(struct pn_crew *crew, struct pn_crew_node *node,
 static void drain_node(struct pn_crew_node *node)
 {
     pn_slab_destroy(node->slab);
+    pn_times_free(&node->times, node->arena);
     free(node->neighbors);
     pn_cpu_mask_destroy(node->mask);
 }

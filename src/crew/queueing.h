@@ -76,5 +76,6 @@ int pn_crew_spawn(struct pinion_io *io, const struct pn_spawn *spawn,
 bool pn_crew_take_own(struct pinion_io *io, struct pinion_task *task);
 void pn_crew_claimed(struct pinion_io *io, struct pinion_task *task);
 void pn_crew_drop(struct pinion_io *io, struct pinion_task *task);
+void pn_crew_timed(struct pinion_io *io, int64_t waited, int64_t ran); /* times.c */
 
 #endif

@@ -108,7 +108,7 @@ static bool run_reserved(struct pn_worker *worker, const struct pn_command *comm
     struct pinion_task *task = command->task;
     pn_prefetch_write(&worker->crew->lock); /* for the end: it comes while the task's lines do */
     pn_worker_float_over(worker, command->node);
-    pn_count(&worker->counters->handed, 1);
+    pn_tally(&worker->counters->handed, 1);
     kind->run_reserved(worker, task);
     if (pn_crew_is_lost(worker->crew))
         return false;

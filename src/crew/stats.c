@@ -9,9 +9,8 @@
 #include "crew.h"
 #include "slab.h"
 
-/* Calls visit for every slot that was made: the caller's, base slots, reserve slots. */
-static void each_worker(struct pn_crew *crew, void (*visit)(struct pn_worker *, void *),
-                        void *context)
+void pn_crew_each_slot(struct pn_crew *crew, void (*visit)(struct pn_worker *worker, void *context),
+                       void *context)
 {
     if (crew->caller)
         visit(crew->caller, context);
@@ -69,7 +68,7 @@ void pn_crew_stats(struct pn_crew *crew, struct pinion_pool_stats *stats)
         stats->threads = crew->threads - crew->starting;
     stats->threads_peak = crew->threads_peak;
     unlock(crew);
-    each_worker(crew, add_worker, stats);
+    pn_crew_each_slot(crew, add_worker, stats);
     for (unsigned i = 0; i < crew->node_count; i++) {
         struct pn_slab_stats slab;
         add_counters(&crew->nodes[i].record->counters, stats);
@@ -85,7 +84,7 @@ struct rows {
     size_t count, filled;
 };
 
-static void name_row(const struct pn_worker *worker, char name[static 16])
+void pn_worker_name(const struct pn_worker *worker, char name[static 16])
 {
     if (worker->role == PN_CALLER || pn_worker_is_program_seat(worker))
         (void)snprintf(name, 16, "caller");
@@ -104,7 +103,7 @@ static void fill_row(struct pn_worker *worker, void *context)
                                       .node = worker->seat.node};
     struct pn_slab_stats slab;
     size_t local = 0, elsewhere = 0;
-    name_row(worker, row.name);
+    pn_worker_name(worker, row.name);
     lock(worker->crew);
     row.alive = worker->has_thread && !pn_crew_is_lost(worker->crew);
     unlock(worker->crew);
@@ -130,7 +129,7 @@ size_t pn_crew_workers(struct pn_crew *crew, struct pinion_worker_stats *workers
 {
     struct rows rows = {.rows = workers, .count = count};
     const int saved = errno;
-    each_worker(crew, fill_row, &rows);
+    pn_crew_each_slot(crew, fill_row, &rows);
     errno = saved;
     return rows.filled;
 }

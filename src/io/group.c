@@ -58,7 +58,7 @@ static void run_here(struct pinion_group *group, const struct pinion_call *call)
 void pinion_group_async(struct pinion_io *io, struct pinion_group *group,
                         const struct pinion_call *call)
 {
-    const struct pn_spawn spawn = {.call = call, .kind = PN_ASYNC, .group = group};
+    const struct pn_spawn spawn = {.call = call, .io = io, .kind = PN_ASYNC, .group = group};
     struct pinion_task *unused;
     PN_ASSERT(pn_call_is_valid(call));
     if (PN_UNLIKELY(!pn_call_is_aligned(call)) || pn_io_is_refused(io) ||
@@ -69,7 +69,7 @@ void pinion_group_async(struct pinion_io *io, struct pinion_group *group,
 int pinion_group_concurrent(struct pinion_io *io, struct pinion_group *group,
                             const struct pinion_call *call)
 {
-    const struct pn_spawn spawn = {.call = call, .kind = PN_CONCURRENT, .group = group};
+    const struct pn_spawn spawn = {.call = call, .io = io, .kind = PN_CONCURRENT, .group = group};
     struct pinion_task *unused;
     return pn_spawn(io, &spawn, &unused);
 }
@@ -77,7 +77,7 @@ int pinion_group_concurrent(struct pinion_io *io, struct pinion_group *group,
 int pinion_group_parallel(struct pinion_io *io, struct pinion_group *group,
                           const struct pinion_call *call)
 {
-    const struct pn_spawn spawn = {.call = call, .kind = PN_PARALLEL, .group = group};
+    const struct pn_spawn spawn = {.call = call, .io = io, .kind = PN_PARALLEL, .group = group};
     struct pinion_task *unused;
     return pn_spawn(io, &spawn, &unused);
 }

@@ -59,7 +59,7 @@ __attribute__((noinline)) void pn_call_run_mended(const struct pinion_call *call
 void pinion_async(struct pinion_io *io, const struct pinion_call *call, void *result,
                   struct pinion_future *future)
 {
-    const struct pn_spawn spawn = {.call = call, .kind = PN_ASYNC};
+    const struct pn_spawn spawn = {.call = call, .io = io, .kind = PN_ASYNC};
     PN_ASSERT(pn_call_is_valid(call));
     if (PN_UNLIKELY(!pn_call_is_aligned(call)))
         pn_call_run_mended(call, result);
@@ -73,7 +73,7 @@ void pinion_async(struct pinion_io *io, const struct pinion_call *call, void *re
 
 void pinion_async_detached(struct pinion_io *io, const struct pinion_call *call)
 {
-    const struct pn_spawn spawn = {.call = call, .kind = PN_DETACHED};
+    const struct pn_spawn spawn = {.call = call, .io = io, .kind = PN_DETACHED};
     struct pinion_task *unused;
     PN_ASSERT(pn_call_is_valid(call));
     if (PN_UNLIKELY(!pn_call_is_aligned(call)))
@@ -103,7 +103,7 @@ int pn_spawn(struct pinion_io *io, const struct pn_spawn *spawn, struct pinion_t
 int pinion_async_concurrent(struct pinion_io *io, const struct pinion_call *call,
                             struct pinion_future *future)
 {
-    const struct pn_spawn spawn = {.call = call, .kind = PN_CONCURRENT};
+    const struct pn_spawn spawn = {.call = call, .io = io, .kind = PN_CONCURRENT};
     return pn_spawn(io, &spawn, &future->task);
 }
 
@@ -111,14 +111,14 @@ int pinion_async_concurrent_sized(struct pinion_io *io, const struct pinion_call
                                   size_t stack_bytes, struct pinion_future *future)
 {
     const struct pn_spawn spawn = {
-        .call = call, .kind = PN_CONCURRENT, .stack_bytes = stack_bytes};
+        .call = call, .io = io, .kind = PN_CONCURRENT, .stack_bytes = stack_bytes};
     return pn_spawn(io, &spawn, &future->task);
 }
 
 int pinion_async_parallel(struct pinion_io *io, const struct pinion_call *call,
                           struct pinion_future *future)
 {
-    const struct pn_spawn spawn = {.call = call, .kind = PN_PARALLEL};
+    const struct pn_spawn spawn = {.call = call, .io = io, .kind = PN_PARALLEL};
     return pn_spawn(io, &spawn, &future->task);
 }
 
@@ -196,7 +196,7 @@ static __attribute__((noinline)) bool run_elsewhere(struct pinion_io *io,
     const struct pinion_call call = {.start = start_taken, .context = &taken,
                                      .context_size = sizeof taken,
                                      .context_align = alignof(const struct taken *)};
-    const struct pn_spawn spawn = {.call = &call, .kind = PN_CONCURRENT};
+    const struct pn_spawn spawn = {.call = &call, .io = io, .kind = PN_CONCURRENT};
     struct pinion_task *errand;
     const int saved = errno;
     const int error = io->vtable->spawn(io, &spawn, &errand);

@@ -83,6 +83,8 @@ struct pn_io_vtable {
     void (*run_help)(struct pinion_io *io, void *found);
     /* The future lets go of a done task: pn_task_drop, with the caller's slab. */
     void (*drop)(struct pinion_io *io, struct pinion_task *task);
+    /* A task that is timed has run on the calling thread: it waited and ran for so many ns. */
+    void (*timed)(struct pinion_io *io, int64_t waited, int64_t ran);
     void (*yield)(struct pinion_io *io);
     /* The caller, no fiber, is about to block its thread, whichever io this is: others are to have
      * what the thread would run. NULL: nothing is to be done. */

@@ -136,7 +136,7 @@ static int start(struct lookup *lookup)
     const struct pinion_call call = {.start = run, .context = &lookup,
                                      .context_size = sizeof lookup,
                                      .context_align = alignof(struct lookup *)};
-    const struct pn_spawn spawn = {.call = &call, .kind = PN_DETACHED};
+    const struct pn_spawn spawn = {.call = &call, .io = lookup->io, .kind = PN_DETACHED};
     struct pinion_task *unused;
     if (pn_spawn(lookup->io, &spawn, &unused) == 0)
         return 0;

@@ -59,8 +59,8 @@ static void ask_for_help(struct loop *loop, size_t left)
 {
     const struct pinion_call call = {
         .start = help, .context = &loop, .context_size = sizeof loop};
-    const struct pn_spawn spawn = {
-        .call = &call, .kind = PN_ASYNC, .group = loop->group, .is_optional = true};
+    const struct pn_spawn spawn = {.call = &call, .io = loop->io, .kind = PN_ASYNC,
+                                   .group = loop->group, .is_optional = true};
     struct pinion_task *unused;
     unsigned offered = pn_load_relaxed(&loop->offered);
     while (wants_help(loop, offered, left)) {

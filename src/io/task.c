@@ -14,6 +14,8 @@
 #include "slab.h"
 #include "task_quick.h"
 
+_Atomic(bool) pn_task_timing;
+
 /* Where things lie behind a task's header. */
 struct layout {
     size_t context_offset, result_offset, bytes, align;
@@ -45,7 +47,6 @@ static struct layout lay_out(const struct pinion_call *call, size_t start)
     return layout;
 }
 
-#define MEMBER_BYTES sizeof(struct pn_member)
 
 static bool place_large(struct pinion_task *task, const struct pn_spawn *spawn,
                         struct pinion_arena *arena)
@@ -74,7 +75,10 @@ struct pinion_task *pn_task_create(const struct pn_spawn *spawn, uintptr_t state
                                    struct pn_slab *slab, struct pinion_arena *arena)
 {
     const struct pinion_call *call = spawn->call;
-    const size_t head = sizeof(struct pinion_task) + (spawn->group ? MEMBER_BYTES : 0);
+    const bool is_timed = spawn->io && pn_load_relaxed(&pn_task_timing); /* sooner or later */
+    const size_t head = sizeof(struct pinion_task) +
+                        (spawn->group ? sizeof(struct pn_member) : 0) +
+                        (is_timed ? sizeof(struct pn_timing) : 0);
     const struct layout layout = lay_out(call, head);
     const bool is_small = layout.bytes <= PN_SLAB_SIZE_MAX && layout.align <= PN_SLAB_STEP &&
                           !spawn->stack_bytes;
@@ -84,6 +88,8 @@ struct pinion_task *pn_task_create(const struct pn_spawn *spawn, uintptr_t state
     if (!task)
         return NULL;
     pn_task_begin(task, spawn, state);
+    if (is_timed)
+        pn_task_begin_timing(task, spawn->io);
     if (is_small) {
         pn_task_place_small(task, call, layout.context_offset, layout.result_offset);
     } else if (!place_large(task, spawn, arena)) {

@@ -23,6 +23,7 @@
 #include "waiter.h"
 
 struct pinion_arena;
+struct pinion_io;
 struct pn_slab;
 
 /* The state word: one of three phases, two flags, and the waiter.
@@ -74,11 +75,11 @@ enum pn_task_kind {
     PN_ERRAND /* a call that blocks its thread, for a fiber that waits for it: as PN_PARALLEL */
 };
 
-/* 48 bytes, then what a member has, then the context, then the result. Who writes what: state and
- * cancel, above. link: while QUEUED, who owns the queue that it stands in: the next one there. From
- * RUNNING on, who runs it: its own name, for who waits (the implementation's; NULL until it is
- * told). first: with that. local: until then. is_protected: who runs it. The rest: who made it,
- * before it is published. */
+/* 48 bytes, then what a member has, then what one that is timed has, then the context, then the
+ * result. Who writes what: state and cancel, above. link: while QUEUED, who owns the queue that it
+ * stands in: the next one there. From RUNNING on, who runs it: its own name, for who waits (the
+ * implementation's; NULL until it is told). first: with that. local: until then. is_protected: who
+ * runs it. The rest: who made it, before it is published. */
 struct pinion_task {
     _Atomic(uintptr_t) state;
     _Atomic(uintptr_t) cancel;
@@ -92,7 +93,8 @@ struct pinion_task {
     uint16_t result_small;  /* bytes of the result, unless it is large */
     uint8_t context_offset; /* 0: context and result are large, a struct pn_task_large follows */
     uint8_t kind;           /* enum pn_task_kind */
-    bool is_member;         /* of a group: a struct pn_member follows */
+    bool is_member : 1;     /* of a group: a struct pn_member follows */
+    bool is_timed : 1;      /* a struct pn_timing follows, behind that */
     bool is_protected;      /* cancelation points don't see the request */
 };
 _Static_assert(sizeof(struct pinion_task) == 48, "32 bytes of context and of result fit 112");
@@ -110,6 +112,16 @@ struct pn_member {
     struct pn_waiter *ender;           /* it has ended, and waits until it is not held */
     bool is_held;                      /* a canceler is at it */
 };
+
+/* Behind that, of a task that was made while tasks are timed (pn_task_timing). Constant. */
+struct pn_timing {
+    struct pinion_io *io; /* whose task it is */
+    int64_t made;         /* when: pn_now() */
+};
+
+/* Whether new tasks are timed, those of all ios. Read on every start of a task, written by
+ * pinion_metrics_time_tasks. */
+extern _Atomic(bool) pn_task_timing __attribute__((visibility("hidden")));
 
 /* Behind that, where context and result do not fit a slab's block, or a stack is asked for. */
 struct pn_task_large {
@@ -136,6 +148,7 @@ static inline bool pn_call_is_aligned(const struct pinion_call *call)
 /* What is to be started, and how. */
 struct pn_spawn {
     const struct pinion_call *call;
+    struct pinion_io *io; /* where; NULL: it is not to be timed */
     enum pn_task_kind kind;
     struct pinion_group *group; /* that it is to be a member of, or NULL */
     bool is_optional;           /* if it isn't queued nobody runs it */
@@ -165,11 +178,17 @@ bool pn_task_withdraw(struct pinion_task *task, struct pn_slab *mine);
  * is none. */
 void pn_call_run(const struct pinion_call *call, void *result);
 
-static inline struct pn_task_large *pn_task_large(struct pinion_task *task)
+static inline struct pn_timing *pn_task_timing_of(struct pinion_task *task)
 {
     char *behind = (char *)(task + 1);
+    return (struct pn_timing *)(void *)(behind + (task->is_member ? sizeof(struct pn_member) : 0));
+}
+
+static inline struct pn_task_large *pn_task_large(struct pinion_task *task)
+{
+    char *behind = (char *)pn_task_timing_of(task);
     return (struct pn_task_large *)(void *)(behind +
-                                            (task->is_member ? sizeof(struct pn_member) : 0));
+                                            (task->is_timed ? sizeof(struct pn_timing) : 0));
 }
 
 /* Where its context and its result are; a result of 0 bytes is NULL. */
@@ -191,6 +210,11 @@ static inline size_t pn_task_stack_bytes(struct pinion_task *task)
 {
     return PN_UNLIKELY(pn_task_is_large(task)) ? pn_task_large(task)->stack_bytes : 0;
 }
+
+/* timing.c: a task is made, which has room for its timing; and calls the function of one that is
+ * timed, and tells its io how long it waited and ran. */
+void pn_task_begin_timing(struct pinion_task *task, struct pinion_io *io);
+void pn_task_start_timed(struct pinion_task *task, void *result);
 
 /* Runs the function of a task that the caller has taken or claimed. Its result goes into the
  * task. */

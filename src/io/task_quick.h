@@ -49,6 +49,7 @@ static inline void pn_task_begin(struct pinion_task *task, const struct pn_spawn
     task->local = pn_thread()->local;
     task->kind = (uint8_t)spawn->kind;
     task->is_member = spawn->group != NULL;
+    task->is_timed = false;
     task->is_protected = false;
 }
 
@@ -72,7 +73,8 @@ static inline struct pinion_task *pn_task_create_quickly(const struct pn_spawn *
     const size_t align = call->result_align ? call->result_align : usual;
     const size_t start = sizeof(struct pinion_task) + call->context_size;
     const size_t result_offset = (start + align - 1) & ~(align - 1);
-    if (PN_UNLIKELY(spawn->group || spawn->stack_bytes || call->context_align > usual ||
+    if (PN_UNLIKELY(pn_load_relaxed(&pn_task_timing)) || /* relaxed: sooner or later */
+        PN_UNLIKELY(spawn->group || spawn->stack_bytes || call->context_align > usual ||
                     align > usual ||
                     (call->context_size | call->result_size) > PN_SLAB_ODD ||
                     result_offset + call->result_size > PN_SLAB_ODD))
@@ -96,7 +98,10 @@ static inline void pn_task_call(struct pinion_task *task, void *local, void *res
     void *const outer_local = thread->local;
     context->task = task;
     thread->local = local;
-    task->start(pn_task_context(task), result);
+    if (PN_UNLIKELY(task->is_timed))
+        pn_task_start_timed(task, result);
+    else
+        task->start(pn_task_context(task), result);
     thread->local = outer_local;
     context->task = outer;
 }

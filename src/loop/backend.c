@@ -218,7 +218,7 @@ static void prepare(struct pn_completion *completion, const struct pn_operation 
 static void begun(struct pn_backend *backend)
 {
     backend->under_way++;
-    pn_count(&backend->counters->submitted, UINT64_C(1));
+    pn_tally(&backend->counters->submitted, UINT64_C(1));
 }
 
 bool pn_backend_start(struct pn_backend *backend, const struct pn_operation *operation,
@@ -268,7 +268,7 @@ unsigned pn_backend_tell(struct pn_backend *backend)
     backend->ended.first = NULL;
     for (; (one = pn_completions_pop(&ended)); count++) {
         backend->under_way--;
-        pn_count(&backend->counters->completed, UINT64_C(1));
+        pn_tally(&backend->counters->completed, UINT64_C(1));
         one->done(one);
     }
     return count;

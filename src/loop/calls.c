@@ -140,7 +140,7 @@ static bool dispatch(struct pn_engine *engine, struct errand *errand)
     const struct pinion_call call = {.start = run_errand, .context = &errand,
                                      .context_size = sizeof errand,
                                      .context_align = alignof(struct errand *)};
-    const struct pn_spawn spawn = {.call = &call, .kind = PN_ERRAND};
+    const struct pn_spawn spawn = {.call = &call, .io = io, .kind = PN_ERRAND};
     struct pinion_future future;
     if (pn_engine_is_alone(engine)) {
         pn_call_run(&call, NULL);

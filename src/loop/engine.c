@@ -155,7 +155,7 @@ void pn_engine_begin(struct pn_engine *engine, struct pinion_task *task)
     const bool is_usual = pn_task_stack_bytes(task) <= engine->stack_bytes;
     pn_fiber_prepare(fiber, PN_LIKELY(is_usual) ? live : move_to_larger, engine);
     show_fibers(engine, ++engine->fibers);
-    pn_count(&engine->slot->worker.record->loop.started, UINT64_C(1));
+    pn_tally(&engine->slot->worker.record->loop.started, UINT64_C(1));
     engine->task = task;
     engine->switches = PN_TURN_SWITCHES;
     pn_engine_switch_to(engine, fiber);

@@ -277,7 +277,7 @@ static int milliseconds(int64_t ns)
 /* Until the deadline. How many events, or -errno. */
 static int await_events(struct poller *poller, struct epoll_event *events, int64_t deadline)
 {
-    pn_count(&poller->backend.counters->waits, UINT64_C(1));
+    pn_tally(&poller->backend.counters->waits, UINT64_C(1));
     const int64_t ns = pn_is_past(deadline) ? 0 : deadline - pn_now();
     struct timespec left = {ns > 0 ? ns / 1000000000 : 0, ns > 0 ? ns % 1000000000 : 0};
     unsigned *refused = &poller->backend.report.refused;

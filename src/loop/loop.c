@@ -216,11 +216,13 @@ int pinion_loop_create(const struct pinion_loop_options *options, struct pinion_
     error = loop ? fill(loop, options ? options : &defaults)
                  : pn_error(ENOMEM, "out of memory for a loop");
     errno = saved;
-    if (error)
+    if (error) {
         free(loop);
-    else
-        *result = loop;
-    return error;
+        return error;
+    }
+    pn_crew_show(&loop->crew);
+    *result = loop;
+    return 0;
 }
 
 void pinion_loop_destroy(struct pinion_loop *loop)

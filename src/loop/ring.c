@@ -84,7 +84,7 @@ static int enter(struct pn_ring *ring, bool delivers, unsigned least, int64_t de
     ring->is_held_up = false;
     if (!must_enter(ring, &flags))
         return 0;
-    pn_count(&ring->backend.counters->waits, UINT64_C(1));
+    pn_tally(&ring->backend.counters->waits, UINT64_C(1));
     const int result = io_uring_enter2((unsigned)ring->uring.enter_ring_fd, count, least, flags,
                                        (void *)&argument, sizeof argument);
     if (result >= 0 || result == -EINTR || result == -ETIME)

@@ -69,14 +69,14 @@ static bool loop_queue(struct pinion_io *io, const struct pn_spawn *spawn,
         if (!is_full && is_staffed_for(worker))
             task = worker_queue(worker, spawn);
         if (!task && !spawn->is_optional)
-            pn_plain_count(&worker->head->shared.inlined, 1);
+            pn_tally_plain(&worker->head->shared.inlined, 1);
     } else {
         struct pn_crew_node *node = pn_crew_node_here(crew);
         const bool is_full = pn_lane_count(&node->lane) >= QUEUED_MAX;
         if (!is_full && is_staffed(crew, node->neighbors->home))
             task = outside_queue(crew, node, spawn);
         if (!task && !spawn->is_optional)
-            pn_fetch_add_relaxed(&node->inlined, UINT64_C(1));
+            pn_tally_shared(&node->inlined, UINT64_C(1));
     }
     if (task)
         *queued = task; /* without a future the task may be gone, and nobody reads this */
@@ -155,6 +155,7 @@ const struct pn_io_vtable pn_loop_vtable = {
     .claimed = pn_crew_claimed,
     .find_help = find_no_help,
     .drop = pn_crew_drop,
+    .timed = pn_crew_timed,
     .yield = loop_yield,
     .park = pn_parking_park,
     .unpark = pn_parking_unpark,

@@ -47,7 +47,7 @@ static void rest(struct pn_worker *worker, struct pn_engine *engine, int64_t dea
     const bool waits = pn_backend_has_pending(engine->backend);
     uint32_t seen = PN_SIGNAL_CALM;
     pn_slab_flush(worker->slab);
-    pn_count(&worker->counters->parked, 1);
+    pn_tally(&worker->counters->parked, 1);
     /* Sequentially consistent, and then the looks at what others leave: pairs with post (engine.c)
      * and push (carrier.c). */
     if (!pn_cas_seq_cst(&worker->signal, &seen, waits ? PN_SIGNAL_WAITING : PN_SIGNAL_SLEEPING) ||

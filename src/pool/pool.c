@@ -60,6 +60,7 @@ static int create(bool has_caller, const struct pinion_pool_options *options,
         free(pool);
         return error;
     }
+    pn_crew_show(&pool->crew);
     *result = pool;
     return 0;
 }

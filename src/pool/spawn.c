@@ -85,7 +85,7 @@ static bool outside_queue(struct pinion_pool *pool, const struct pn_spawn *spawn
         task = pn_node_inject(node, spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
     if (!task) {
         if (!spawn->is_optional)
-            pn_fetch_add_relaxed(&node->inlined, UINT64_C(1));
+            pn_tally_shared(&node->inlined, UINT64_C(1));
         return false;
     }
     *queued = task; /* without a future the task may be gone, and nobody reads this */
@@ -104,7 +104,7 @@ static bool pool_queue(struct pinion_io *io, const struct pn_spawn *spawn,
     if (worker_queue(worker, spawn, queued))
         return true;
     if (!spawn->is_optional)
-        pn_plain_count(&worker->head->shared.inlined, 1);
+        pn_tally_plain(&worker->head->shared.inlined, 1);
     return false;
 }
 
@@ -185,6 +185,7 @@ const struct pn_io_vtable pn_pool_vtable = {
     .find_help = pool_find_help,
     .run_help = pool_run_help,
     .drop = pn_crew_drop,
+    .timed = pn_crew_timed,
     .yield = pool_yield,
     .park = pn_parking_park,
     .unpark = pn_parking_unpark,

@@ -58,7 +58,7 @@ static void sleep_for_work(struct pn_worker *worker)
     struct pn_crew *crew = worker->crew;
     pn_slab_flush(worker->slab);
     if (!pn_load_seq_cst(&crew->ending)) {
-        pn_count(&worker->counters->parked, 1);
+        pn_tally(&worker->counters->parked, 1);
         pn_worker_sleep(worker);
     }
     /* A signal that comes after this, from who picked this worker meanwhile, wakes it once in vain.

@@ -190,9 +190,9 @@ static bool is_near(const struct pn_scout *scout, const struct pn_scout *other)
 void pn_scout_count_stolen(const struct pn_scout *thief, const struct pn_scout *victim)
 {
     if (is_near(thief, victim))
-        pn_count(&thief->counters->stolen_near, 1);
+        pn_tally(&thief->counters->stolen_near, 1);
     else
-        pn_count(&thief->counters->stolen_far, 1);
+        pn_tally(&thief->counters->stolen_far, 1);
 }
 
 static struct pinion_task *steal_from(struct pn_scout *scout, struct pn_scout *victim, int64_t now)
@@ -411,7 +411,7 @@ static struct pn_step search(struct pn_scheduler *scheduler, struct pn_scout *sc
         return found(scheduler, scout, task);
     if (scout->is_in_round)
         return look_again;
-    pn_count(&scout->counters->searched, 1);
+    pn_tally(&scout->counters->searched, 1);
     if (scout->goes_everywhere && !scout->asked)
         return lie_down(scheduler, scout);
     return look_in_vain;

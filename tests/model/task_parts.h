@@ -47,6 +47,8 @@ void pinion_arena_free(struct pinion_arena *, void *, size_t) {}
 void pn_member_init(struct pinion_task *, struct pinion_group *) {}
 void pn_member_enter(struct pinion_task *) {}
 void pn_member_leave(struct pinion_task *) {}
+void pn_task_begin_timing(struct pinion_task *, struct pinion_io *) {}
+void pn_task_start_timed(struct pinion_task *, void *) {}
 
 /* An async task, whose function gets the pointer, and its block. */
 static struct pinion_task *model_task(pinion_start_fn *start, void *pointer, uintptr_t state,
