@@ -327,7 +327,7 @@ static void it_is_written_while_workers_run(void **state)
     pinion_metrics_time_tasks(true);
     struct pinion_pool *pool = pool_of(4);
     must(pthread_create(&writer, NULL, write_again_and_again, &is_over) == 0);
-    for (int i = 0; i < 20 / TEST_SLOW; i++)
+    for (int i = 0; i < 8 / TEST_SLOW; i++)
         work(pinion_pool_io(pool));
     atomic_store(&is_over, true);
     must(pthread_join(writer, NULL) == 0);
@@ -338,7 +338,7 @@ static void it_is_written_while_workers_run(void **state)
 static void *make_loops(void *unused)
 {
     (void)unused;
-    for (int i = 0; i < 40 / TEST_SLOW; i++) {
+    for (int i = 0; i < 16 / TEST_SLOW; i++) {
         struct pinion_loop *loop;
         const struct pinion_loop_options options = {.cpu_count = 1};
         must(pinion_loop_create(&options, &loop) == 0);
@@ -355,7 +355,7 @@ static void it_is_written_while_pools_and_loops_come_and_go(void **state)
     for (int i = 0; i < 2; i++)
         must(pthread_create(&writers[i], NULL, write_again_and_again, &is_over) == 0);
     must(pthread_create(&maker, NULL, make_loops, NULL) == 0);
-    for (int i = 0; i < 40 / TEST_SLOW; i++) {
+    for (int i = 0; i < 16 / TEST_SLOW; i++) {
         struct pinion_pool *pool = pool_of(2);
         struct thread_id_future id = thread_id_async(pinion_pool_io(pool));
         (void)thread_id_await(pinion_pool_io(pool), &id);
