@@ -5,28 +5,18 @@ usage: gdb.py SCRIPT PROGRAM
 """
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from debugger import between, gdb, skip, skip_unless_it_works  # noqa: E402
+
 SCRIPT, PROGRAM = sys.argv[1:]
-TIMEOUT = 60 * int(os.environ.get('PATIENCE', '1'))
 
 # The task's function, the call that it waits in, what has called that.
 PARKED = [("sleeper", "pinion_sleep", "sleep_in_a_bed"),
           ("reader", "pinion_read", "read_at_a_pipe"),
           ("waiter", "pinion_event_wait", "wait_for_an_event")]
-
-
-def gdb(*commands, program=(PROGRAM,)):
-    words = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-iex",
-             "set auto-load safe-path /"]
-    for command in ("set width 0", "source " + SCRIPT, *commands):
-        words += ["-ex", command]
-    done = subprocess.run([*words, *program], capture_output=True, text=True, timeout=TIMEOUT,
-                          stdin=subprocess.DEVNULL, check=False)
-    return done.stdout + done.stderr
 
 
 # What the script has from headers, and where that stands there.
@@ -45,16 +35,6 @@ def check_numbers():
         with open(path, encoding="utf-8") as file:
             found = re.findall(pattern, file.read())
         assert len(found) == 1 and mine % found[0] in script, (mine, found)
-
-
-def skip(why):
-    print("skipped: " + why)
-    sys.exit(77)
-
-
-def between(text, begin, end):
-    assert begin in text and end in text, "wanted %s … %s:\n%s" % (begin, end, text)
-    return text.split(begin)[1].split(end)[0]
 
 
 def check_list(text):
@@ -85,16 +65,13 @@ def check_backtraces(text):
 
 def main():
     check_numbers()
-    if not shutil.which("gdb"):
-        skip("there is no gdb")
-    if "pinion fibers" not in gdb("help pinion", program=()):
-        skip("gdb has no Python")
+    skip_unless_it_works(SCRIPT)
     with tempfile.TemporaryDirectory() as folder:
         core = folder + "/core"
-        live = gdb("break all_are_parked", "run", "echo <list>\\n", "pinion fibers",
+        live = gdb(SCRIPT, "break all_are_parked", "run", "echo <list>\\n", "pinion fibers",
                    "echo <all>\\n", "pinion bt all", "echo <selected>\\n", "pinion fiber 2", "bt",
                    "echo <again>\\n", "pinion fiber", "bt 1", "echo <saved>\\n",
-                   "pinion gcore " + core, "continue")
+                   "pinion gcore " + core, "continue", program=(PROGRAM,))
         if "Breakpoint 1, " not in live:
             skip("gdb can't run a program here: " + live[-400:])
         check_list(between(live, "<list>", "<all>"))
@@ -104,7 +81,7 @@ def main():
         again = between(live, "<again>", "<saved>")
         assert "#0  all_are_parked (count=3)" in again and "pn_switch" not in again, again
         assert "exited normally" in live, live
-        dead = gdb("echo <list>\\n", "pinion fibers", "echo <all>\\n", "pinion bt all",
+        dead = gdb(SCRIPT, "echo <list>\\n", "pinion fibers", "echo <all>\\n", "pinion bt all",
                    "echo <end>\\n", program=(PROGRAM, core))
         check_list(between(dead, "<list>", "<all>"))
         check_backtraces(between(dead, "<all>", "<end>"))

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Shows gdb the fibers of pinion's loops, in a live process and in a core file.
+"""Shows gdb what pinion has in a program, in a live process and in a core file.
 
     (gdb) source pinion-gdb.py
+    (gdb) pinion workers         every pool and loop, its workers, their threads and states
+    (gdb) pinion tasks           every task that runs, waits or is queued: its function, and where
+    (gdb) pinion queues          how much stands in each worker's queue and each node's lane
+    (gdb) pinion queues jobs     what a struct pinion_queue of the program's holds
     (gdb) pinion fibers          every fiber: its worker, its state, its task's function
-    (gdb) pinion fibers -bt      and where each stands
+    (gdb) pinion fibers -bt      and where each stands; 'workers' and 'tasks' take it, too
     (gdb) pinion bt 3            where one stands; or 'all', or its address
     (gdb) pinion fiber 3         its frames in place of the selected thread's, for 'up' and 'info
                                  locals'; without a number: no more
@@ -25,6 +29,12 @@ CLASS_MIN = 16 * 1024  # PN_STACK_CLASS_MIN (stack.h)
 ALIGNMENT_MASK = 63  # of what lies at the top of a stack (pn_stack_top)
 FRAMES_MAX = 200
 PAGE = 4096
+RESERVE_FIRST = 8  # PN_RESERVE_FIRST (crew.h)
+LANE_RING = 1024  # PN_LANE_RING (lane.h)
+STATES = "running", "searching", "parked"  # PN_STATE_… (counters.h)
+KINDS = "async", "detached", "concurrent", "parallel", "errand"  # enum pn_task_kind (task.h)
+NO_NODE = 0xffffffff  # PINION_NO_NODE
+PHASE = 3  # PN_TASK_PHASE; 0: QUEUED (task.h)
 
 # Of switch.h, where a saved stack pointer is all that a sleeping fiber has: where from there up the
 # registers lie, and how much they take.
@@ -59,14 +69,19 @@ def follow(first, link):
         first = first[link]
 
 
-def loops():
-    """Every loop that is alive, and not a pool."""
-    crew_type, loop_type = pointer_to("pn_crew"), pointer_to("pinion_loop")
+def crews():
+    """Every pool and loop that is alive."""
+    crew_type = pointer_to("pn_crew")
     for symbol in gdb.lookup_static_symbols("registry", gdb.SYMBOL_VAR_DOMAIN):
         if str(symbol.type.unqualified()) == str(crew_type):
-            for crew in follow(symbol.value(), "next_crew"):
-                if crew["kind"]["noun"].string() == "loop":
-                    yield crew.cast(loop_type)
+            yield from follow(symbol.value(), "next_crew")
+
+
+def loops():
+    """Every loop that is alive, and not a pool."""
+    for crew in crews():
+        if crew["kind"]["noun"].string() == "loop":
+            yield crew.cast(pointer_to("pinion_loop"))
 
 
 # ---- where a fiber stands ----
@@ -205,21 +220,16 @@ class Fiber:
             return self.fiber["context"]
         return self.on_its_frames(lambda frame: gdb.parse_and_eval("pn_context_of_thread"))
 
+    def task(self):
+        """That it runs; None: it can't be told."""
+        try:
+            return self.context()["task"]
+        except (gdb.error, TypeError):
+            return None
+
     def function(self):
         """That of its task, by name."""
-        try:
-            task = self.context()["task"]
-            if not task:
-                return "-"
-            name = symbol_at(int(task["start"]))
-            if name == "run_main":  # (run.c) the call is in its context
-                at = int(task) + int(task["context_offset"])
-                mission = gdb.Value(u64(at)).cast(pointer_to("mission"))
-                name = symbol_at(int(mission["call"]["start"]))
-            plain = name[:-len("_start")]
-            return plain if name == plain + "_start" and is_typed_task(plain) else name
-        except (gdb.error, TypeError):
-            return "?"
+        return function_of(self.task())
 
     def state(self):
         if self.is_running:
@@ -244,6 +254,24 @@ class Fiber:
     def line(self):
         return "%-4d 0x%x  %-10s %-34s %s" % (self.number, self.address, self.worker(),
                                              self.state(), self.function())
+
+
+def function_of(task):
+    """By name; "-" of no task, "?" if it can't be told."""
+    if task is None:
+        return "?"
+    try:
+        if not task:
+            return "-"
+        name = symbol_at(int(task["start"]))
+        if name == "run_main":  # (run.c) the call is in its context
+            at = int(task) + int(task["context_offset"])
+            mission = gdb.Value(u64(at)).cast(pointer_to("mission"))
+            name = symbol_at(int(mission["call"]["start"]))
+        plain = name[:-len("_start")]
+        return plain if name == plain + "_start" and is_typed_task(plain) else name
+    except gdb.error:
+        return "?"
 
 
 def symbol_at(address):
@@ -349,6 +377,173 @@ def named(word):
         if number in (fiber.number, fiber.address):
             return fiber
     raise gdb.GdbError("'%s' is no fiber; 'pinion fibers' shows those that there are" % word)
+
+
+# ---- workers, tasks, queues ----
+
+def slots(crew):
+    """Each struct pn_worker of a crew: the caller's, base slots, reserve slots."""
+    worker = pointer_to("pn_worker")
+    if crew["caller"]:
+        yield crew["caller"]
+    for i in range(int(crew["scheduler"]["high"])):
+        yield gdb.Value(int(crew["base"][i])).cast(worker)
+    left, size, chunk = int(crew["reserve_count"]), RESERVE_FIRST, 0
+    while left > 0:
+        chunk_of = gdb.Value(int(crew["reserves"][chunk])).cast(worker.pointer())
+        for i in range(min(left, size)):
+            yield chunk_of[i]
+        left, size, chunk = left - size, size * 2, chunk + 1
+
+
+def name_of(slot):
+    """As its thread has it."""
+    index, role = int(slot["index"]), str(slot["role"])
+    is_program = role == "PN_BASE" and index == 0 and slot["crew"]["kind"]["has_program_seat"]
+    if role == "PN_CALLER" or is_program:
+        return "caller"
+    return ("pinion/r%d" if role == "PN_RESERVE" else "pinion/%d") % index
+
+
+def thread_of(slot):
+    """gdb's thread that is in a slot; None: there is none."""
+    number = int(slot["record"]["thread"])
+    for thread in gdb.selected_inferior().threads():
+        if number and thread.ptid[1] == number:
+            return thread
+    return None
+
+
+def in_thread(thread, act):
+    """act() with it selected."""
+    before = gdb.selected_thread()
+    try:
+        thread.switch()
+        return act()
+    finally:
+        before.switch()
+
+
+def print_frames():
+    for number, frame in enumerate(older(gdb.newest_frame())):
+        print(describe(number, frame))
+
+
+def tasks_of_thread():
+    """Those that run on the selected thread, innermost first."""
+    try:
+        context = gdb.parse_and_eval("pn_context_of_thread")
+    except gdb.error:
+        return []
+    found = [context["task"]] if context["task"] else []
+    for run in follow(context["runs"], "outer"):
+        if run["task"] not in found:
+            found.append(run["task"])
+    return found
+
+
+def tasks_of_deque(slot):
+    deque, task = slot["deque"], pointer_to("pinion_task")
+    for i in range(int(deque["top"]), int(deque["bottom"])):
+        yield gdb.Value(int(deque["slots"][i % int(deque["size"])])).cast(task)
+
+
+def tasks_of_lane(node):
+    lane = node["lane"]
+    for i in range(int(lane["ring_count"])):
+        yield lane["ring"][(int(lane["ring_first"]) + i) % LANE_RING]
+    task = lane["head"]
+    while task:
+        yield task
+        task = gdb.Value(int(task["link"])).cast(task.type)
+
+
+def nodes_of(crew):
+    return [crew["nodes"][i] for i in range(int(crew["node_count"]))]
+
+
+def title_of(crew):
+    return "%s %d" % (crew["kind"]["noun"].string(), int(crew["id"]))
+
+
+def node_name(node):
+    number = int(node["node"])
+    return "lane" if number == NO_NODE else "lane of node %d" % number
+
+
+def standing(tasks):
+    """Those in a queue that are still to be run; the others are tombstones."""
+    return [task for task in tasks if task_is_queued(task)]
+
+
+def task_is_queued(task):
+    return KINDS[int(task["kind"])] == "concurrent" or int(task["state"]) & PHASE == 0
+
+
+def task_line(task, where):
+    return "0x%x  %-10s %-44s %s" % (int(task), KINDS[int(task["kind"])], where, function_of(task))
+
+
+def print_running_tasks(with_frames):
+    """Of all threads, and of fibers that sleep. Returns how many."""
+    seats = [(thread_of(slot), name_of(slot)) for crew in crews() for slot in slots(crew)]
+    names = {thread.num: name for thread, name in seats if thread}
+    seen = set()
+    for thread in sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.num):
+        found = in_thread(thread, tasks_of_thread)
+        seen.update(int(task) for task in found)
+        for task in found:
+            print(task_line(task, "runs in thread %d, %s" % (
+                thread.num, names.get(thread.num, "outside"))))
+        if found and with_frames:
+            in_thread(thread, print_frames)
+    for fiber in fibers():
+        task = fiber.task()
+        if task and int(task) not in seen:
+            seen.add(int(task))
+            print(task_line(task, "fiber %d, %s" % (fiber.number, fiber.state())))
+            if with_frames:
+                fiber.backtrace()
+    return len(seen)
+
+
+def print_queued_tasks():
+    count = 0
+    for crew in crews():
+        queues = [(tasks_of_deque(slot), name_of(slot)) for slot in slots(crew)]
+        queues += [(tasks_of_lane(node), node_name(node)) for node in nodes_of(crew)]
+        for tasks, name in queues:
+            for task in standing(tasks):
+                count += 1
+                print(task_line(task, "queued: %s, %s" % (title_of(crew), name)))
+    return count
+
+
+def print_queue(queue):
+    """A struct pinion_queue."""
+    put, got = int(queue["put"]["position"]), int(queue["get"]["position"])
+    capacity = int(queue["capacity"])
+    words = ["%d of %d items of %d bytes" % (put // 2 - got // 2, capacity,
+                                             int(queue["item_size"])) if capacity else
+             "a rendezvous of items of %d bytes" % int(queue["item_size"])]
+    if put & 1 or int(queue["is_closed"]):
+        words.append("closed")
+    for side, noun in ("put", "a put"), ("get", "a get"):
+        if int(queue[side]["wanted"]):
+            words.append(noun + " waits")
+    print("0x%x  %s" % (int(queue.address), ", ".join(words)))
+
+
+def queue_of(value):
+    """The struct pinion_queue that an expression gives, by whatever name or pointer."""
+    value = value.referenced_value() if value.type.strip_typedefs().code == gdb.TYPE_CODE_PTR \
+        else value
+    if str(value.type.unqualified().strip_typedefs()) != "struct pinion_queue":
+        try:
+            value = value["queue"]  # of PINION_QUEUE
+        except gdb.error:
+            raise gdb.GdbError("that is no struct pinion_queue") from None
+    return value
 
 
 # ---- commands ----
@@ -466,10 +661,83 @@ def complete(core, segments, low, count):
                     core.write(data)
 
 
+class Workers(gdb.Command):
+    """Shows every pool and loop with its workers: pinion workers [-bt]
+
+    A worker's name, its thread, what that does, and how many tasks it has queued. -bt: and where
+    its thread stands. A state is what the worker says of itself: of a thread of the program's, that
+    it has a seat there."""
+
+    def __init__(self):
+        super().__init__("pinion workers", gdb.COMMAND_STACK, gdb.COMPLETE_NONE)
+
+    def invoke(self, argument, from_tty):
+        if argument not in ("", "-bt"):
+            raise gdb.GdbError("usage: pinion workers [-bt]")
+        UNWINDER.set(None)
+        for crew in crews():
+            print("%s: %d CPUs, %d threads of its own, %d reservations" % (
+                title_of(crew), int(crew["cpu_count"]), int(crew["threads"]),
+                int(crew["parallel_count"])))
+            for slot in slots(crew):
+                thread = thread_of(slot)
+                print("  %-12s %-10s %-10s %d queued" % (
+                    name_of(slot), "thread %d" % thread.num if thread else "-",
+                    STATES[int(slot["counters"]["state"])] if thread else "-",
+                    len(standing(tasks_of_deque(slot)))))
+                if thread and argument:
+                    in_thread(thread, print_frames)
+
+
+class Tasks(gdb.Command):
+    """Shows every task that has begun and not ended, or is queued: pinion tasks [-bt]
+
+    Its address, its kind, where it is, and its function; of a thread that runs several, one within
+    the other, the innermost first. Tasks that ran in their maker are part of that. -bt: and where
+    those stand that have begun."""
+
+    def __init__(self):
+        super().__init__("pinion tasks", gdb.COMMAND_STACK, gdb.COMPLETE_NONE)
+
+    def invoke(self, argument, from_tty):
+        if argument not in ("", "-bt"):
+            raise gdb.GdbError("usage: pinion tasks [-bt]")
+        UNWINDER.set(None)
+        begun, queued = print_running_tasks(bool(argument)), print_queued_tasks()
+        print("%d begun, %d queued" % (begun, queued))
+
+
+class Queues(gdb.Command):
+    """Shows how much stands where: pinion queues [EXPRESSION]
+
+    The queue of each worker and the lane of each node, in which outside threads queue: how many
+    tasks, and how many tombstones of such as were run out of turn. EXPRESSION: instead, a struct
+    pinion_queue of the program's, or a queue by PINION_QUEUE, or a pointer to one: how many items
+    it has, and who waits at it."""
+
+    def __init__(self):
+        super().__init__("pinion queues", gdb.COMMAND_DATA, gdb.COMPLETE_EXPRESSION)
+
+    def invoke(self, argument, from_tty):
+        if argument:
+            print_queue(queue_of(gdb.parse_and_eval(argument)))
+            return
+        for crew in crews():
+            queues = [(name_of(slot), list(tasks_of_deque(slot))) for slot in slots(crew)]
+            queues += [(node_name(node), list(tasks_of_lane(node))) for node in nodes_of(crew)]
+            print(title_of(crew))
+            for name, tasks in queues:
+                count = len(standing(tasks))
+                print("  %-16s %d tasks, %d tombstones" % (name, count, len(tasks) - count))
+
+
 UNWINDER = Unwinder()
 gdb.unwinder.register_unwinder(None, UNWINDER, replace=True)
 gdb.events.cont.connect(lambda event: UNWINDER.set(None))
 Pinion()
+Workers()
+Tasks()
+Queues()
 Fibers()
 Backtrace()
 Select()
