@@ -20,6 +20,9 @@ CAPACITIES = [64, 256, 1024]
 RATIOS = [
     ("fork", "fork, CPUS", "pinion, lazy", ["rayon"], 0.22),
     ("fork", "fork, CPUS", "pinion, lazy", ["a process a CPU"], None),
+    ("fork", "fork, CPUS", "pinion, lazy", ["pinion, uncounted"], 1.02),
+    ("fork", "fork, 1 thread", "pinion, lazy", ["pinion, uncounted"], 1.02),
+    ("spawn", "many from outside", "pinion, lazy", ["pinion, uncounted"], 1.02),
     ("fork", "fork, 1 thread", "pinion, lazy", ["plain call"], 1.6),
     ("fork", "fork, CPUS", "pinion, eager", ["oneTBB"], 0.2),
     *[("fork", subject, "pinion, lazy", peers, aim)

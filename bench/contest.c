@@ -13,6 +13,9 @@
 struct contender contest_lazy = {.name = "pinion, lazy", .program = "bench-pinion"};
 struct contender contest_eager = {
     .name = "pinion, eager", .program = "bench-pinion", .arguments = {"eager"}};
+struct contender contest_uncounted = {
+    .name = "pinion, uncounted", .program = "bench-pinion-uncounted",
+    .note = "pinion, uncounted: built with -Dcounters=false, to see what counting costs."};
 struct contender contest_park = {
     .name = "pinion, park", .program = "bench-pinion", .arguments = {"park"}};
 struct contender contest_poll = {

@@ -62,7 +62,7 @@ static void add_fibs(struct rounds *rounds, unsigned threads, const struct round
         {&contest_rayon, FAST},           {&contest_tbb, {16, 26, 30}},
         {&contest_libgomp, {12, 22, 26}}, {&contest_libomp, {12, 22, 26}},
         {&contest_tokio, {12, 20, 24}},   {&contest_go, {12, 22, 26}},
-        {&contest_fiber, {10, 17, 20}},
+        {&contest_fiber, {10, 17, 20}},   {&contest_uncounted, FAST},
     };
     static const struct forker ours[] = {{&contest_lazy, FAST},
                                          {&contest_eager, {16, 27, 32}}};

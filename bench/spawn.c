@@ -203,6 +203,7 @@ static void add_manies(struct rounds *rounds)
     static struct contender *const peers[] = {
         &call,          &contest_libgomp, &contest_libomp, &contest_tbb,  &contest_rayon,
         &contest_tokio, &contest_uv,      &contest_go,     &contest_glib, &contest_reference,
+        &contest_uncounted,
     };
     static struct contender *const ours[] = {&contest_lazy, &contest_eager};
     const struct rounds_row *rows[COUNT(peers)];

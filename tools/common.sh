@@ -32,11 +32,11 @@ configure()
     printf '%s' "$wanted" >"$stamp"
 }
 
-# compile DIR: builds everything in it. Its output is shown only if it fails.
+# compile DIR [TARGET...]: builds these, or everything in it. Its output is shown only if it fails.
 compile()
 {
     local log="$1/compile.log"
-    if ! ninja -C "$1" >"$log" 2>&1; then
+    if ! ninja -C "$@" >"$log" 2>&1; then
         grep -v '^\[[0-9]*/[0-9]*\] \(Compiling\|Linking\|Generating\)' "$log" | tail -n 40 >&2
         return 1
     fi

@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#include <pinion/metrics.h>
+
 /* The machine is looked at once; loops borrow what was found. */
 static struct pinion_topology *machine_of_loops;
 
@@ -26,6 +28,7 @@ static int make_loop(const struct suite_io *self, struct pinion_io **io, void **
         (void)atexit(forget_machine_of_loops);
     }
     options.topology = machine_of_loops;
+    pinion_metrics_time_tasks(options.backend == PINION_BACKEND_EPOLL); /* as in pools.h */
     if ((error = pinion_loop_create(&options, &loop)))
         return error;
     *io = pinion_loop_io(loop);

@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+#include <pinion/metrics.h>
+
 /* The machine is looked at once; pools borrow what was found. */
 static struct pinion_topology *machine;
 
@@ -25,6 +27,7 @@ static int make(const struct suite_io *self, struct pinion_io **io, void **made)
         (void)atexit(forget_machine);
     }
     options.topology = machine;
+    pinion_metrics_time_tasks(options.eager); /* so tasks of either layout meet every test */
     if ((error = pinion_pool_create(&options, &pool)))
         return error;
     *io = pinion_pool_io(pool);

@@ -11,11 +11,13 @@
 #include <pinion/arena.h>
 
 #include "context.h"
+#include "interface.h"
 #include "task.h"
 
 #define QUEUED (PN_TASK_QUEUED | PN_TASK_IN_QUEUE)
 
 static _Atomic int runs;
+static struct pinion_io io;
 
 static void count_run(const void *context, void *result)
 {
@@ -34,7 +36,7 @@ static struct pinion_task *make(size_t context_size, size_t context_align, size_
     for (size_t i = 0; i < context_size; i++)
         context[i] = (unsigned char)(i * 3);
     assert_true(pn_call_is_valid(&call));
-    const struct pn_spawn spawn = {.call = &call, .kind = PN_ASYNC};
+    const struct pn_spawn spawn = {.call = &call, .io = &io, .kind = PN_ASYNC};
     struct pinion_task *task = pn_task_create(&spawn, state, slab, arena);
     assert_non_null(task);
     return task;
@@ -49,34 +51,50 @@ static bool is_free(const void *block, size_t bytes)
     return is_same;
 }
 
+static void look_at(struct pinion_task *task, const struct pinion_call *call)
+{
+    const char *context = pn_task_context(task);
+    char *result = pn_task_result(task);
+    assert_int_equal((uintptr_t)context % call->context_align, 0);
+    for (size_t i = 0; i < call->context_size; i++)
+        assert_int_equal((unsigned char)context[i], (unsigned char)(i * 3));
+    if (call->result_size == 0) {
+        assert_null(result);
+        return;
+    }
+    assert_int_equal((uintptr_t)result % call->result_align, 0);
+    assert_true(result >= context + call->context_size);
+    memset(result, 0xAA, call->result_size); /* is there: a sanitizer would tell */
+}
+
+static void make_and_look(size_t context_size, size_t align, size_t result_size, bool is_timed)
+{
+    const size_t other = PINION_ALIGN_MAX / align;
+    const struct pinion_call call = {.context_size = context_size, .context_align = align,
+                                     .result_size = result_size, .result_align = other};
+    struct pinion_task *task = make(context_size, align, result_size, other, QUEUED);
+    const bool fits =
+        64 + context_size + result_size <= PN_SLAB_SIZE_MAX && align <= 64 && other <= 64;
+    assert_true(fits || pn_task_is_large(task));
+    assert_int_equal(task->is_timed, is_timed);
+    look_at(task, &call);
+    if (is_timed)
+        assert_ptr_equal(pn_task_timing_of(task)->io, &io);
+    pn_task_destroy(task, slab);
+}
+
 static void context_and_result_lie_aligned_and_apart(void **state)
 {
     static const size_t sizes[] = {0, 1, 63, 64, 300, 447, 448, 449, 600, 5000};
     (void)state;
-    for (size_t align = 1; align <= PINION_ALIGN_MAX; align *= 2) {
-        for (size_t i = 0; i < 10; i++) {
-            for (size_t j = 0; j < 10; j++) {
-                const size_t other = PINION_ALIGN_MAX / align;
-                struct pinion_task *task = make(sizes[i], align, sizes[j], other, QUEUED);
-                const char *context = pn_task_context(task);
-                char *result = pn_task_result(task);
-                const bool fits = 64 + sizes[i] + sizes[j] <= PN_SLAB_SIZE_MAX && align <= 64 &&
-                                  other <= 64;
-                assert_true(fits || pn_task_is_large(task));
-                assert_int_equal((uintptr_t)context % align, 0);
-                for (size_t k = 0; k < sizes[i]; k++)
-                    assert_int_equal((unsigned char)context[k], (unsigned char)(k * 3));
-                if (sizes[j] == 0) {
-                    assert_null(result);
-                } else {
-                    assert_int_equal((uintptr_t)result % other, 0);
-                    assert_true(result >= context + sizes[i]);
-                    memset(result, 0xAA, sizes[j]); /* is there: a sanitizer would tell */
-                }
-                pn_task_destroy(task, slab);
-            }
-        }
+    for (unsigned is_timed = 0; is_timed < 2; is_timed++) {
+        pn_store_relaxed(&pn_task_timing, is_timed != 0);
+        for (size_t align = 1; align <= PINION_ALIGN_MAX; align *= 2)
+            for (size_t i = 0; i < 10; i++)
+                for (size_t j = 0; j < 10; j++)
+                    make_and_look(sizes[i], align, sizes[j], is_timed != 0);
     }
+    pn_store_relaxed(&pn_task_timing, false);
 }
 
 static void a_task_inherits_the_pointer_and_begins_uncanceled(void **state)
