@@ -23,8 +23,8 @@ struct contender {
 };
 
 extern struct contender contest_lazy, contest_eager, contest_uncounted, contest_park, contest_poll,
-    contest_processes, contest_tbb, contest_libgomp, contest_libomp, contest_rayon, contest_tokio, contest_go,
-    contest_fiber, contest_glib, contest_uv, contest_reference, contest_loop;
+    contest_processes, contest_tbb, contest_libgomp, contest_libomp, contest_rayon, contest_tokio,
+    contest_go, contest_fiber, contest_glib, contest_uv, contest_reference, contest_loop;
 
 /* What a contender is asked to do. */
 struct contest {
