@@ -12,6 +12,8 @@
 
 #include <signal.h>
 
+#include <pinion/metrics.h>
+
 /* As allocations_left. */
 static _Atomic long threads_left = -1;
 /* Threads whose maker had blocked what they are to block, and others. */
@@ -258,7 +260,10 @@ static bool run_workload(void)
 static long fail_in(bool eager, _Atomic long *left, bool and_all_after)
 {
     is_eager = eager;
-    return fail_everywhere(left, and_all_after, run_workload);
+    pinion_metrics_time_tasks(eager); /* who has no memory for that is not timed */
+    const long places = fail_everywhere(left, and_all_after, run_workload);
+    pinion_metrics_time_tasks(false);
+    return places;
 }
 
 static void every_allocation_may_fail_once(void **state)
