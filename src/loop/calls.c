@@ -106,8 +106,10 @@ static long call_by_backend(struct pn_engine *engine, const struct pn_operation 
     }
     const int error = wait_for_first(engine, &waiting, &one, 1, task, deadline);
     const long result = one.completion.result;
-    if (!error || result != -ECANCELED)
+    if (result != -ECANCELED)
         return result;
+    if (!error) /* nobody asked: the kernel could not make the thread that it wanted for it */
+        return PN_LATE;
     return error == -ECANCELED ? deliver(task) : error;
 }
 
