@@ -259,13 +259,12 @@ static bool is_promising(const struct pn_operation *operation)
 }
 
 /* A ring leaves some calls to threads of the kernel's, which come too late for a deadline that has
- * passed, whatever is there: then another thread makes the call after all. */
+ * passed, or is near, whatever is there: then another thread makes the call after all. */
 static long call_elsewhere(struct pn_engine *engine, const struct pn_operation *operation,
                            struct pinion_task *task, const struct pn_how *how)
 {
-    const bool is_late = how->deadline != INT64_MAX && how->deadline <= pn_now();
     const long result = call_by_backend(engine, operation, task, how->deadline);
-    if (result == PN_LATE || (result == -ETIMEDOUT && is_late && is_promising(operation)))
+    if (result == PN_LATE || (result == -ETIMEDOUT && is_promising(operation)))
         return call_on_thread(engine, operation, how);
     return result;
 }
