@@ -220,7 +220,8 @@ static int silent_descriptor(struct pinion_io *io, wait_fn *wait, int *other)
     *other = -1;
     if (wait == by_accept)
         return pinion_listen_on(io, "127.0.0.1:0", 0);
-    must((wait == by_recv ? socketpair(AF_UNIX, SOCK_STREAM, 0, ends) : pipe(ends)) == 0);
+    must((wait == by_recv ? socketpair(AF_UNIX, SOCK_STREAM, 0, ends)
+                          : pipe2(ends, O_NONBLOCK)) == 0); /* so that no thread waits for it */
     *other = ends[1];
     return ends[0];
 }
