@@ -16,9 +16,6 @@
 #define VAIN_NS_MIN INT64_C(50000)
 #define VAIN_NS_MAX INT64_C(10000000)
 
-/* How long a call may take at least that should not wait: longer than the way to it. */
-#define ALARM_NS_MIN INT64_C(1000000)
-
 /* What is left until a deadline, 0 if it has passed; NULL: no end. */
 static const struct timespec *time_left(int64_t deadline, struct timespec *left)
 {
@@ -101,19 +98,14 @@ static bool can_await(const struct pn_operation *operation)
 }
 
 /* Poll says before that the call would not wait, as far as it can; if it waits all the same, since
- * another thread was faster, say, the alarm ends it. Where the deadline has passed, that is some
- * time later, so that what is there can be taken. */
+ * another thread was faster, say, the deadline ends it. */
 static long call_by_deadline(const struct pn_operation *operation, const struct pn_how *how)
 {
     const int error = await_all(operation, how);
     if (error)
         return error;
-    int64_t alarm = INT64_MAX;
-    if (how->deadline != INT64_MAX && !operation->never_waits) {
-        alarm = pn_now() + ALARM_NS_MIN;
-        alarm = how->deadline > alarm ? how->deadline : alarm;
-    }
-    return pn_syscall(&operation->call, how->is_cancelable, alarm);
+    return pn_syscall(&operation->call, how->is_cancelable,
+                      operation->never_waits ? INT64_MAX : how->deadline);
 }
 
 /* Reads with a deadline begin with one that does not wait, where the kernel has that: it spares

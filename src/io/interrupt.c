@@ -83,6 +83,8 @@ static BARE void handle(int signal, siginfo_t *info, void *argument)
     if (!is_called_off(info))
         return;
     const uintptr_t at = (uintptr_t)PROGRAM_COUNTER(context);
+    if (at == (uintptr_t)pn_stub_call)
+        pn_store_relaxed(&pn_interrupt_here.has_begun, true);
     if (at >= (uintptr_t)pn_stub_begin && at <= (uintptr_t)pn_stub_call)
         SET_PROGRAM_COUNTER(context, pn_stub_canceled);
     else if (at >= (uintptr_t)pn_stub_begin && at < (uintptr_t)pn_stub_end)
@@ -285,6 +287,9 @@ static bool unblock(sigset_t *former)
 
 /* ---- the call ---- */
 
+/* How long a call is given at least, the first time: longer than the way to it. */
+#define ALARM_NS_MIN INT64_C(1000000)
+
 /* Makes it without the stub. */
 static long call_plainly(const struct pn_system_call *call)
 {
@@ -335,6 +340,7 @@ static long run(const struct pn_system_call *call)
 {
     if (pn_load_relaxed(&pn_interrupt_here.caller.stub.is_canceled))
         return -EINTR;
+    pn_store_relaxed(&pn_interrupt_here.has_begun, true);
     return call_plainly(call);
 }
 
@@ -347,7 +353,9 @@ static void let_signal_arrive(void)
     (void)call_plainly(&(const struct pn_system_call){.number = SYS_gettid});
 }
 
-/* What a call gives that a request, an alarm or both came to; -EINTR: neither is its end. */
+/* What a call gives that a request, an alarm or both came to; -EINTR: neither is its end. An alarm
+ * that came before the call was made is none, or a busy machine would hide what is there. Relaxed:
+ * the handler's thread is this. */
 static long settle_any(struct pinion_task *task, long result, int64_t alarm)
 {
     const bool is_called_off = pn_caller_settle(&pn_interrupt_here.caller);
@@ -356,7 +364,9 @@ static long settle_any(struct pinion_task *task, long result, int64_t alarm)
         return result;
     if (pn_cancel_deliver(task))
         return -ECANCELED;
-    return is_called_off && pn_now() >= alarm ? PN_LATE : -EINTR;
+    return is_called_off && pn_load_relaxed(&pn_interrupt_here.has_begun) && pn_now() >= alarm
+               ? PN_LATE
+               : -EINTR;
 }
 
 long pn_interrupt_settle(struct pinion_task *task, long result)
@@ -379,6 +389,7 @@ static long call_with_alarm(struct pinion_task *task, const struct pn_system_cal
                             int64_t alarm)
 {
     long result = -EINTR;
+    pn_store_relaxed(&pn_interrupt_here.has_begun, false);
     const bool has_alarm = pn_alarm_set(&pn_interrupt_here.alarm, alarm, RESEND_NS);
     if (pn_caller_enter(&pn_interrupt_here.caller, task))
         result = run(call);
@@ -405,12 +416,16 @@ static long call_any(const struct pn_system_call *call, bool is_cancelable, int6
     return result;
 }
 
-long pn_syscall(const struct pn_system_call *call, bool is_cancelable, int64_t alarm)
+long pn_syscall(const struct pn_system_call *call, bool is_cancelable, int64_t deadline)
 {
+    int64_t alarm = deadline, least = ALARM_NS_MIN;
     long result;
-    do
-        result = call_any(call, is_cancelable, alarm);
-    while (result == -EINTR);
+    if (deadline != INT64_MAX && deadline < pn_now() + least)
+        alarm = pn_now() + least;
+    while ((result = call_any(call, is_cancelable, alarm)) == -EINTR) {
+        if (alarm <= pn_now())
+            alarm = pn_now() + (least *= 2);
+    }
     return result;
 }
 

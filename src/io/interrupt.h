@@ -42,10 +42,11 @@ int pn_interrupt_signal(void);
 void pn_interrupt_own_thread(void);
 
 /* The calling thread. is_own: as above. is_quick: it is, and is known to cancelers, who have heavy
- * fences. */
+ * fences. has_begun: its call with an alarm was made before it was called off. */
 struct pn_interrupt_thread {
     struct pn_caller caller;
     struct pn_alarm alarm;
+    _Atomic(bool) has_begun; /* the handler's, too */
     bool is_own, is_quick;
 };
 extern _Thread_local __attribute__((tls_model("initial-exec"), visibility("hidden")))
@@ -60,14 +61,14 @@ void pn_interrupt_task(const struct pinion_task *task);
 
 /* Makes a system call: what it gives, 0 or more, or -errno. Keeps errno. With is_cancelable it is a
  * cancelation point of the task that runs here: -ECANCELED, and then the call did nothing. A call
- * that did something returns that, and the request stays pending. alarm: when (ns of
- * CLOCK_MONOTONIC) it is ended, if it still waits, and gives PN_LATE; INT64_MAX: never; nor where
- * no signal is free. When a signal of the program interrupts it, it is made again: so not for calls
- * with a relative timeout. */
-long pn_syscall(const struct pn_system_call *call, bool is_cancelable, int64_t alarm);
+ * that did something returns that, and the request stays pending. deadline: when (ns of
+ * CLOCK_MONOTONIC) it is ended, if it still waits, and gives PN_LATE; one that has passed leaves it
+ * the time to take what is there. INT64_MAX: never; nor where no signal is free. When a signal of
+ * the program interrupts it, it is made again: so not for calls with a relative timeout. */
+long pn_syscall(const struct pn_system_call *call, bool is_cancelable, int64_t deadline);
 #define PN_LATE (-4096L) /* no error of the kernel's */
 
-/* As pn_syscall without alarm, but gives -EINTR when a signal of the program interrupts it. */
+/* As pn_syscall without deadline, but gives -EINTR when a signal of the program interrupts it. */
 long pn_syscall_once(const struct pn_system_call *call, bool is_cancelable);
 
 /* What a call gives that a request came to; -EINTR: to be made again. */

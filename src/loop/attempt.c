@@ -8,9 +8,6 @@
 #include "futex.h"
 #include "progress.h"
 
-/* A call that poll said will not wait is ended if it does after so long. */
-#define ALARM_NS INT64_C(1000000)
-
 static long call(const struct pn_system_call *system_call)
 {
     return pn_syscall(system_call, false, INT64_MAX);
@@ -99,7 +96,7 @@ static bool is_ready(int descriptor, short events)
     return call(PN_SYSTEM_CALL(SYS_ppoll, PN_ADDRESS(&one), 1, PN_ADDRESS(&none))) != 0;
 }
 
-/* No flag keeps it from waiting where another takes the connection first: an alarm does. Of one
+/* No flag keeps it from waiting where another takes the connection first: a deadline does. Of one
  * that does not listen poll may say nothing, ever. */
 static long accept_one(const struct pn_operation *operation)
 {
@@ -114,7 +111,7 @@ static long accept_one(const struct pn_operation *operation)
         return error ? error : call(&operation->call);
     if (!is_ready(descriptor, POLLIN))
         return -EAGAIN;
-    const long result = pn_syscall(&operation->call, false, pn_now() + ALARM_NS);
+    const long result = pn_syscall(&operation->call, false, 0);
     return result == PN_LATE ? -EAGAIN : result;
 }
 

@@ -22,8 +22,9 @@
 /* One that is under way, in the memory of who waits: it stays where it is until done was called,
  * and so do the operation and all that its arguments point to. done is called once, on the
  * backend's thread, within reap or wait, when the backend has let go of it; it may start others,
- * and must call none of reap, wait, flush and destroy. result: as the call's, or -errno, -ECANCELED
- * among them; never -EINTR. */
+ * and must call none of reap, wait, flush and destroy. result: as the call's, or -errno; never
+ * -EINTR. -ECANCELED: nothing was done; where nobody has asked for that, since the kernel could not
+ * make a thread for it: a signal kept it from that, or a limit. */
 struct pn_completion {
     void (*done)(struct pn_completion *completion);
     long result;

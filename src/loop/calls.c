@@ -106,8 +106,10 @@ static long call_by_backend(struct pn_engine *engine, const struct pn_operation 
     }
     const int error = wait_for_first(engine, &waiting, &one, 1, task, deadline);
     const long result = one.completion.result;
-    if (!error || result != -ECANCELED)
+    if (result != -ECANCELED)
         return result;
+    if (!error) /* nobody asked: the kernel could not make the thread that it wanted for it */
+        return PN_LATE;
     return error == -ECANCELED ? deliver(task) : error;
 }
 
@@ -234,6 +236,9 @@ static long poll_on_fiber(struct pn_engine *engine, struct pollfd *descriptors, 
 
 /* ---- any call ---- */
 
+/* A deadline that is so near may pass before a thread of the kernel's has begun. */
+#define NEAR_NS INT64_C(1000000)
+
 static long call_at_once(const struct pn_operation *operation)
 {
     const struct pn_system_call *call = &operation->call;
@@ -253,17 +258,19 @@ static bool is_promising(const struct pn_operation *operation)
 {
     struct pollfd needed[2] = {{.fd = operation->readable, .events = POLLIN},
                                {.fd = operation->writable, .events = POLLOUT}};
-    return poll_now(needed, 2) == (needed[0].fd >= 0) + (needed[1].fd >= 0);
+    return poll_now(needed, 2) == (needed[0].fd >= 0) + (needed[1].fd >= 0) &&
+           !((needed[0].revents | needed[1].revents) & POLLNVAL);
 }
 
 /* A ring leaves some calls to threads of the kernel's, which come too late for a deadline that has
- * passed, whatever is there: then another thread makes the call after all. */
+ * passed, or does on the way, whatever is there: then another thread makes the call after all. Not
+ * after a wait: by then the descriptor may be closed, and its number another's. */
 static long call_elsewhere(struct pn_engine *engine, const struct pn_operation *operation,
                            struct pinion_task *task, const struct pn_how *how)
 {
-    const bool is_late = how->deadline != INT64_MAX && how->deadline <= pn_now();
+    const bool is_near = how->deadline != INT64_MAX && how->deadline <= pn_now() + NEAR_NS;
     const long result = call_by_backend(engine, operation, task, how->deadline);
-    if (result == PN_LATE || (result == -ETIMEDOUT && is_late && is_promising(operation)))
+    if (result == PN_LATE || (result == -ETIMEDOUT && is_near && is_promising(operation)))
         return call_on_thread(engine, operation, how);
     return result;
 }

@@ -39,11 +39,20 @@ static bool can_await(const struct pn_operation *operation)
 
 /* ---- bytes ---- */
 
+/* What comes of no bytes the call itself knows best: most files give 0 at once, where a ring may
+ * wait until there are some (a pipe's before Linux 6.5, a terminal's). */
+static bool has_bytes(const struct iovec *parts, long count)
+{
+    return pn_bytes_of(parts, (int)count) > 0;
+}
+
 static bool translate_write(struct pn_completion *completion, struct io_uring_sqe *entry)
 {
     const struct iovec *parts;
     const int descriptor = (int)completion->operation->call.arguments[0];
     const int count = pn_progress_rest(completion, &parts);
+    if (!has_bytes(parts, count))
+        return false;
     if (parts == &completion->part)
         io_uring_prep_write(entry, descriptor, parts->iov_base, bytes_of((long)parts->iov_len),
                             (__u64)-1);
@@ -59,11 +68,11 @@ static bool translate_transfer(struct pn_completion *completion, struct io_uring
     switch (completion->operation->call.number) {
     case SYS_read:
         io_uring_prep_read(entry, (int)a[0], (void *)a[1], bytes_of(a[2]), (__u64)-1);
-        return true;
+        return a[2] != 0;
     case SYS_readv:
         io_uring_prep_readv(entry, (int)a[0], (const struct iovec *)a[1], (unsigned)a[2],
                             (__u64)-1);
-        return true;
+        return has_bytes((const struct iovec *)a[1], a[2]);
     case SYS_write:
     case SYS_writev:
         return translate_write(completion, entry);
@@ -78,7 +87,8 @@ static bool translate_at_offset(const struct pn_operation *operation, struct io_
     const bool has_flags =
         operation->call.number == SYS_preadv2 || operation->call.number == SYS_pwritev2;
     const bool is_here = has_flags && a[3] == -1;
-    if (!is_here && (a[3] < 0 || !can_seek((int)a[0])))
+    if (is_here ? !has_bytes((const struct iovec *)a[1], a[2])
+                : a[3] < 0 || !can_seek((int)a[0]))
         return false;
     switch (operation->call.number) {
     case SYS_pread64:

@@ -93,6 +93,21 @@ static void a_deadline_that_has_passed_gives_what_is_there(struct suite *suite)
     for_each(suite, poll_what_is_there);
 }
 
+static void poll_soon(struct suite *suite, const struct waiting *waiting, void *on)
+{
+    static uint32_t seed = 1;
+    waiting->let(on);
+    const int64_t deadline = suite_now() + suite_random(&seed) % (MS / 10);
+    expect_result(waiting, waiting->call(suite->io, on, deadline));
+}
+
+/* Not of sockets: what was sent over the network may be on its way itself. */
+static void a_deadline_that_passes_on_the_way_gives_what_is_there(struct suite *suite)
+{
+    for (int i = 0; i < SUITE_ROUNDS(16); i++)
+        for_each_of(pipe_waitings, suite, poll_soon);
+}
+
 static void be_in_time(struct suite *suite, const struct waiting *waiting, void *on)
 {
     waiting->let(on);
@@ -306,6 +321,7 @@ const struct suite_test suite_tests[] = {
     SUITE_TEST(a_call_that_need_not_wait_does_not),
     SUITE_TEST(a_deadline_ends_the_wait_and_no_earlier),
     SUITE_TEST(a_deadline_that_has_passed_gives_what_is_there),
+    SUITE_TEST(a_deadline_that_passes_on_the_way_gives_what_is_there),
     SUITE_TEST(a_deadline_that_is_far_changes_nothing),
     SUITE_TEST(a_thread_that_blocks_all_signals_has_deadlines_too),
     SUITE_TEST(a_request_that_came_before_is_delivered_and_nothing_done),

@@ -302,7 +302,8 @@ static void live_without_descriptors(void *unused)
     must(lowest >= 0 && close(lowest) == 0 && getrlimit(RLIMIT_NOFILE, &before) == 0);
     struct pinion_topology *topology = machine_of(NULL);
     limit = (struct rlimit){(rlim_t)lowest, before.rlim_max};
-    for (enum pinion_backend kind = PINION_BACKEND_AUTO; kind <= PINION_BACKEND_EPOLL; kind++) {
+    const enum pinion_backend first = has_rings() ? PINION_BACKEND_AUTO : PINION_BACKEND_EPOLL;
+    for (enum pinion_backend kind = first; kind <= PINION_BACKEND_EPOLL; kind++) {
         struct pinion_loop_options options = {
             .cpu_count = 1, .backend = kind, .topology = topology};
         must(setrlimit(RLIMIT_NOFILE, &limit) == 0);

@@ -220,7 +220,8 @@ static int silent_descriptor(struct pinion_io *io, wait_fn *wait, int *other)
     *other = -1;
     if (wait == by_accept)
         return pinion_listen_on(io, "127.0.0.1:0", 0);
-    must((wait == by_recv ? socketpair(AF_UNIX, SOCK_STREAM, 0, ends) : pipe(ends)) == 0);
+    must((wait == by_recv ? socketpair(AF_UNIX, SOCK_STREAM, 0, ends)
+                          : pipe2(ends, O_NONBLOCK)) == 0); /* so that no thread waits for it */
     *other = ends[1];
     return ends[0];
 }
@@ -441,6 +442,33 @@ static void where_no_thread_can_be_had_a_fibers_calls_are_made_in_place(void **s
     pinion_loop_destroy(loop);
 }
 
+static void tour_files(struct pinion_io *io, void *unused)
+{
+    (void)unused;
+    tour_file(io);
+}
+
+/* A ring's threads are the kernel's, and count as the user's: without one it ends a call as if it
+ * had been canceled. Root has as many as it likes. */
+static void live_without_more_threads(void *unused)
+{
+    struct pinion_loop *loop = loop_of(1);
+    struct rlimit limit;
+    (void)unused;
+    run_in(loop, use_a_little, NULL);
+    must(getuid() != 0 || setuid(65534) == 0);
+    must(getrlimit(RLIMIT_NPROC, &limit) == 0);
+    must(setrlimit(RLIMIT_NPROC, &(struct rlimit){0, limit.rlim_max}) == 0);
+    run_in(loop, tour_files, NULL);
+    pinion_loop_destroy(loop);
+}
+
+static void a_process_that_may_have_no_more_threads_has_all_calls(void **state)
+{
+    (void)state;
+    in_a_child(live_without_more_threads, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -454,6 +482,7 @@ int main(void)
         cmocka_unit_test(odd_sizes_serve),
         cmocka_unit_test(with_a_kernel_thread_for_each_worker_all_is_as_usual),
         cmocka_unit_test(where_no_thread_can_be_had_a_fibers_calls_are_made_in_place),
+        cmocka_unit_test(a_process_that_may_have_no_more_threads_has_all_calls),
     };
     return run_on_both(tests);
 }
