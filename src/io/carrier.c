@@ -66,6 +66,13 @@ static void end(struct pinion_batch *batch, struct pinion_operation *operation, 
     pn_batch_line_up(batch, operation);
 }
 
+/* It stands in line, to be tried here. */
+static void try_again(struct pinion_batch *batch, struct pinion_operation *operation)
+{
+    pn_batch_prepend(batch, operation);
+    pn_batch_line_up(batch, operation);
+}
+
 static void settle_readiness(struct pinion_batch *batch, struct pinion_operation *operation,
                              long ready)
 {
@@ -73,8 +80,7 @@ static void settle_readiness(struct pinion_batch *batch, struct pinion_operation
     if (result || operation->state == PN_OPERATION_CANCELED) {
         end(batch, operation, result ? result : -ECANCELED);
     } else {
-        pn_batch_prepend(batch, operation);
-        pn_batch_line_up(batch, operation);
+        try_again(batch, operation);
     }
 }
 
@@ -84,6 +90,10 @@ static void settle(struct pinion_batch *batch, struct pinion_operation *operatio
     if (operation->state == PN_OPERATION_CALLED_BACK && result == -ECANCELED) {
         (void)pn_operation_goes_on(operation, result);
         go_on_here(batch, operation);
+    } else if (operation->state == PN_OPERATION_AWAY && result == -ECANCELED) {
+        /* Nobody asked: the kernel could not make the thread that it wanted for it. */
+        (void)pn_operation_goes_on(operation, result);
+        try_again(batch, operation);
     } else if (operation->place == PN_READINESS) {
         settle_readiness(batch, operation, result);
     } else if (result != -ECANCELED && pn_operation_goes_on(operation, result)) {

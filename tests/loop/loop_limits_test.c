@@ -444,7 +444,15 @@ static void where_no_thread_can_be_had_a_fibers_calls_are_made_in_place(void **s
 
 static void tour_files(struct pinion_io *io, void *unused)
 {
+    struct pinion_batch batch = PINION_BATCH_INIT;
+    struct pinion_operation sync, *done;
+    const int file = memfd_create("file", MFD_CLOEXEC);
     (void)unused;
+    must(file >= 0);
+    pinion_prepare_fsync(&sync, file);
+    must(pinion_batch_submit(io, &batch, &sync, 1) == 0);
+    must(pinion_batch_next(io, &batch, &done) == 0 && done->result == 0);
+    must(close(file) == 0);
     tour_file(io);
 }
 
