@@ -9,6 +9,7 @@
 
 #include "crew.h"
 #include "futex.h"
+#include "guard.h"
 #include "segment.h"
 #include "settings.h"
 
@@ -86,6 +87,7 @@ static struct pn_record *allocate(struct pn_crew *crew)
     struct pn_record *record = pn_segment_take(crew->segment, bytes);
     if (record) {
         pn_fetch_add_relaxed(&crew->header->records, 1u);
+        pn_guard_map(record, bytes);
         return record;
     }
     record = aligned_alloc(bytes, bytes);
@@ -116,10 +118,14 @@ struct pn_record *pn_record_create(struct pn_crew *crew, enum pn_role role, unsi
 
 void pn_record_destroy(struct pn_crew *crew, struct pn_record *record)
 {
-    if (record && !pn_segment_has(crew->segment, record))
+    if (!record)
+        return;
+    if (!pn_segment_has(crew->segment, record)) {
         free(record);
-    else if (record)
+    } else {
         pn_store_relaxed(&record->is_made, 0u);
+        pn_guard_unmap(record, record_bytes());
+    }
 }
 
 void pn_record_enter(struct pn_worker *worker)
