@@ -24,5 +24,6 @@
 #include <pinion/task.h>
 #include <pinion/topology.h>
 #include <pinion/version.h>
+#include <pinion/watch.h>
 
 #endif

@@ -98,8 +98,8 @@ struct pn_times {
     struct pn_histogram ran;    /* from then on until they ended */
 };
 
-/* What outside threads of a node share. queued, injected and times are written under the lane's
- * lock, the rest is counted with locked instructions. */
+/* What outside threads of a node share. The record's counters and times are written under the
+ * lane's lock. */
 struct pn_crew_node {
     unsigned node;              /* OS index, PINION_NO_NODE: the machine names none */
     struct pinion_arena *arena; /* constant */
@@ -108,8 +108,6 @@ struct pn_crew_node {
     struct pn_lane lane;
     struct pn_slab *slab; /* owned by who holds the lane's lock */
     struct pn_record *record;
-    alignas(PN_LINE_PAIR) _Atomic uint64_t injected;
-    _Atomic uint64_t inlined;
     _Atomic(struct pn_times *) times; /* NULL: none yet */
 };
 

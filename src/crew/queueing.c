@@ -69,7 +69,6 @@ struct pinion_task *pn_node_inject(struct pn_crew_node *node, const struct pn_sp
     if (task) {
         pn_count(&node->record->counters.queued, 1); /* as in pn_worker_push */
         pn_lane_push_locked(&node->lane, task);
-        pn_tally(&node->injected, 1);
     }
     pn_unlock(&node->lane.lock);
     return task;

@@ -34,7 +34,6 @@ static size_t records_max(const struct pn_crew *crew)
 static void fill_header(struct pn_crew *crew)
 {
     struct pn_record_header *header = crew->header;
-    header->layout = PN_RECORD_LAYOUT;
     header->header_bytes = header->record_bytes = (uint32_t)record_bytes();
     header->pid = (uint32_t)getpid();
     header->id = crew->id;
@@ -44,6 +43,7 @@ static void fill_header(struct pn_crew *crew)
     (void)snprintf(header->noun, sizeof header->noun, "%s", crew->kind->noun);
     (void)snprintf(header->idle, sizeof header->idle, "%s", pn_idle_name(crew->idle_mode));
     memcpy(header->magic, PN_RECORD_MAGIC, sizeof header->magic);
+    pn_store_release(&header->layout, PN_RECORD_LAYOUT);
 }
 
 int pn_crew_make_records(struct pn_crew *crew)
@@ -67,6 +67,8 @@ void pn_crew_drop_records(struct pn_crew *crew)
 {
     if (!crew->segment)
         return;
+    if (crew->header)
+        pn_store_relaxed(&crew->header->is_over, 1u);
     for (unsigned i = 0; i < crew->node_count; i++)
         pn_record_destroy(crew, crew->nodes[i].record);
     pn_segment_hide(crew->segment);
@@ -143,6 +145,6 @@ void pn_crew_show_counts_locked(struct pn_crew *crew)
 {
     struct pn_record_header *header = crew->header;
     pn_store_relaxed(&header->parallel_count, crew->parallel_count);
-    pn_store_relaxed(&header->threads, crew->threads);
+    pn_store_relaxed(&header->threads, crew->threads - pn_load_relaxed(&crew->starting));
     pn_store_relaxed(&header->threads_peak, crew->threads_peak);
 }

@@ -65,13 +65,16 @@ struct pn_record {
     alignas(PN_LINE_PAIR) struct pn_head head;
     struct pn_deque deque;
     alignas(PN_LINE_PAIR) struct pn_slab_shown slab;
+
+    /* Of outside threads: tasks that they ran in place, by any of them with locked instructions. */
+    alignas(PN_LINE_PAIR) _Atomic(uint64_t) inlined;
 };
 _Static_assert(sizeof(struct pn_record) <= PN_RECORD_BYTES, "a record fits its pages");
 
 /* The start of the segment. */
 struct pn_record_header {
     char magic[8];
-    uint32_t layout;
+    _Atomic(uint32_t) layout;            /* written last; release, pairs with who looks */
     uint32_t header_bytes, record_bytes; /* where the records begin, and how far they are apart */
     uint32_t pid;                        /* in its own namespace */
     uint64_t id;                         /* among the process's pools and loops */
@@ -84,11 +87,12 @@ struct pn_record_header {
     _Atomic(uint32_t) records;  /* no more are there */
     _Atomic(uint32_t) left_out; /* slots that found no room here */
 
-    /* Under the crew's lock. */
+    /* Under the crew's lock. threads: alive, those being started not counted. */
     _Atomic(uint32_t) parallel_count, threads, threads_peak;
     /* Of a loop: what its last worker that began waits in. */
     _Atomic(uint32_t) backend;    /* enum pn_backend_kind; 0: none has begun */
     _Atomic(uint32_t) is_degraded;
+    _Atomic(uint32_t) is_over;    /* the crew has ended */
 };
 
 #endif

@@ -72,8 +72,8 @@ void pn_crew_stats(struct pn_crew *crew, struct pinion_pool_stats *stats)
     for (unsigned i = 0; i < crew->node_count; i++) {
         struct pn_slab_stats slab;
         add_counters(&crew->nodes[i].record->counters, stats);
-        stats->inlined += pn_load_relaxed(&crew->nodes[i].inlined);
-        stats->injected += pn_load_relaxed(&crew->nodes[i].injected);
+        stats->inlined += pn_load_relaxed(&crew->nodes[i].record->inlined);
+        stats->injected += pn_load_relaxed(&crew->nodes[i].record->counters.queued);
         pn_slab_stats(crew->nodes[i].slab, &slab);
         stats->remote_frees += slab.remote_frees;
     }

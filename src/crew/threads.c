@@ -236,8 +236,8 @@ static void end_start_locked(struct pn_crew *crew, bool is_well)
         crew->threads_peak = crew->threads;
     if (!is_well)
         crew->threads--;
-    pn_crew_show_counts_locked(crew);
     pn_count(&crew->starting, -1u);
+    pn_crew_show_counts_locked(crew);
     if (pn_load_relaxed(&crew->ending) && pn_load_relaxed(&crew->starting) == 0)
         pn_futex_wake(&crew->starting, INT_MAX);
 }
@@ -245,7 +245,6 @@ static void end_start_locked(struct pn_crew *crew, bool is_well)
 static void count_start_locked(struct pn_crew *crew)
 {
     crew->threads++;
-    pn_crew_show_counts_locked(crew);
     pn_count(&crew->starting, 1u);
 }
 

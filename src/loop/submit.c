@@ -76,7 +76,7 @@ static bool loop_queue(struct pinion_io *io, const struct pn_spawn *spawn,
         if (!is_full && is_staffed(crew, node->neighbors->home))
             task = outside_queue(crew, node, spawn);
         if (!task && !spawn->is_optional)
-            pn_tally_shared(&node->inlined, UINT64_C(1));
+            pn_tally_shared(&node->record->inlined, UINT64_C(1));
     }
     if (task)
         *queued = task; /* without a future the task may be gone, and nobody reads this */

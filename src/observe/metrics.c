@@ -221,9 +221,9 @@ static uint64_t of_node(const struct pn_crew_node *node, enum value value)
 {
     switch (value) {
     case INLINED:
-        return pn_load_relaxed(&node->inlined);
+        return pn_load_relaxed(&node->record->inlined);
     case INJECTED:
-        return pn_load_relaxed(&node->injected);
+        return pn_load_relaxed(&node->record->counters.queued);
     case REMOTE_FREES:
     case CLOSURE_BYTES:
         return of_slab(node->slab, value);

@@ -85,7 +85,7 @@ static bool outside_queue(struct pinion_pool *pool, const struct pn_spawn *spawn
         task = pn_node_inject(node, spawn, PN_TASK_QUEUED | PN_TASK_IN_QUEUE);
     if (!task) {
         if (!spawn->is_optional)
-            pn_tally_shared(&node->inlined, UINT64_C(1));
+            pn_tally_shared(&node->record->inlined, UINT64_C(1));
         return false;
     }
     *queued = task; /* without a future the task may be gone, and nobody reads this */
