@@ -127,6 +127,34 @@ static bool take_backend(struct options *options, const char *text)
     return options->backend_given;
 }
 
+static bool take_interval(struct options *options, const char *text)
+{
+    char *end;
+    options->interval = strtod(text, &end);
+    if (*end || end == text || !(options->interval >= 0.02 && options->interval <= 3600)) {
+        complain("--interval '%s' is not a number of seconds from 0.02 to 3600", text);
+        return false;
+    }
+    return true;
+}
+
+static bool take_count(struct options *options, const char *text)
+{
+    return parse_count("--count", text, 1, &options->count);
+}
+
+static bool take_once(struct options *options, const char *text)
+{
+    (void)text;
+    return options->once = true;
+}
+
+static bool take_sort(struct options *options, const char *text)
+{
+    options->sort = text;
+    return true;
+}
+
 static bool take_json(struct options *options, const char *text)
 {
     (void)text;
@@ -171,6 +199,11 @@ static const struct {
     {"json", NULL, 'j', take_json, "one JSON object instead of text"},
     {"quiet", NULL, 'q', take_quiet, "no progress, no notes; errors only"},
     {"strict", NULL, 0, take_strict, "exit with 3 if anything is degraded"},
+    {"interval", "SECONDS", 'd', take_interval, "between two looks, 0.02 to 3600; 1"},
+    {"count", "N", 0, take_count, "so many looks, then the end"},
+    {"once", NULL, '1', take_once, "one look, as text"},
+    {"sort", "KEY", 'o', take_sort,
+     "seat, tasks, steals, parks, queue, delay, arena or\nsince; the most first"},
 };
 
 #define TABLE_COUNT (sizeof table / sizeof table[0])

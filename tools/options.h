@@ -28,7 +28,11 @@ enum {
     OPTION_BACKEND = 1 << 10,
     OPTION_JSON = 1 << 11,
     OPTION_QUIET = 1 << 12,
-    OPTION_STRICT = 1 << 13
+    OPTION_STRICT = 1 << 13,
+    OPTION_INTERVAL = 1 << 14,
+    OPTION_COUNT = 1 << 15,
+    OPTION_ONCE = 1 << 16,
+    OPTION_SORT = 1 << 17
 };
 
 /* What was asked for; zero and NULL where nothing was. Text belongs to argv. */
@@ -40,6 +44,10 @@ struct options {
     bool ignore_quota, eager, json, quiet, strict;
     bool loop, backend_given;
     enum pinion_backend backend; /* of a loop */
+    double interval; /* s */
+    unsigned count;
+    bool once;
+    const char *sort;
     const char *operand; /* NULL if there is none */
 };
 

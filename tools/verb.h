@@ -23,6 +23,6 @@ struct verb {
     enum exit_status (*run)(const struct options *options);
 };
 
-extern const struct verb verb_topo, verb_plan, verb_info, verb_demo;
+extern const struct verb verb_topo, verb_plan, verb_info, verb_demo, verb_top;
 
 #endif
