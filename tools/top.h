@@ -34,7 +34,8 @@ struct top_row {
 
 struct top_crew {
     struct pinion_watch_crew now; /* its workers are in rows */
-    struct top_row *rows;         /* those that have a thread, as they were made; then sorted */
+    struct top_row *rows;         /* those that have a thread, as they were made */
+    const struct top_row **order; /* the same, sorted */
     unsigned row_count;
     struct top_row total;
 };
@@ -83,7 +84,7 @@ void top_table_row(const struct top_row *row, bool is_loop, unsigned columns, ch
 
 /* "read", "futex"; "call 500". Returns buffer or a constant. */
 const char *top_call_name(int call, char buffer[16]);
-/* Five characters at most: 0, 7.25, 123, 45.6k, 1.23M. Returns buffer. */
+/* Five characters at most: 0, 7.25, 123, 45.6k, 1.23M. Returns buffer or a constant. */
 const char *top_number(double value, char buffer[8]);
 /* 850us, 12.5s, 3m07s, 2h30m. Returns buffer. */
 const char *top_duration(double seconds, char buffer[24]);

@@ -96,7 +96,7 @@ static void write_crew(struct json *json, const struct top_crew *crew)
     json_count(json, "left_out", now->left_out);
     json_array_open(json, "workers");
     for (unsigned i = 0; i < crew->row_count; i++)
-        write_worker(json, &crew->rows[i], now->is_loop);
+        write_worker(json, crew->order[i], now->is_loop);
     json_array_close(json);
     json_object_close(json);
 }

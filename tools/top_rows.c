@@ -29,21 +29,17 @@ bool top_sort_parse(const char *name, enum top_sort *sort)
 
 /* ---- what was done between two looks ---- */
 
-static const struct pinion_watch_worker *row_named(const struct top_crew *crew, const char *name)
+/* It is where it was before, mostly. Of one that was not there, all that it did was done since. */
+static const struct top_row *before_of(const struct top_crew *crew, unsigned place,
+                                       const char *name)
 {
-    for (unsigned i = 0; crew && i < crew->row_count; i++)
-        if (strcmp(crew->rows[i].now.name, name) == 0)
-            return &crew->rows[i].now;
-    return NULL;
-}
-
-/* Of one that was not there before, all that it did was done since. */
-static const struct pinion_watch_worker *before_of(const struct top_crew *crew,
-                                                   const char *name)
-{
-    static const struct pinion_watch_worker nothing;
-    const struct pinion_watch_worker *before = row_named(crew, name);
-    return before ? before : &nothing;
+    static const struct top_row nothing;
+    for (unsigned i = 0; crew && i < crew->row_count; i++) {
+        const struct top_row *row = &crew->rows[(place + i) % crew->row_count];
+        if (strcmp(row->now.name, name) == 0)
+            return row;
+    }
+    return &nothing;
 }
 
 static double rate(uint64_t now, uint64_t before, double seconds)
@@ -61,9 +57,21 @@ static bool is_busy(const struct pinion_watch_worker *worker)
     return worker->state == PINION_WATCH_RUNNING || worker->state == PINION_WATCH_IN_CALL;
 }
 
-static void fill(struct top_row *row, const struct pinion_watch_worker *now,
-                 const struct pinion_watch_worker *before, int64_t time, double seconds)
+/* What the kernel says is of the thread, and may be as it was. */
+static void fill_shares(struct top_row *row, const struct top_row *before)
 {
+    const struct pinion_watch_worker *now = &row->now, *was = &before->now;
+    const double seconds = (double)(now->asked_at - was->asked_at) / 1e9;
+    if (now->thread != was->thread)
+        return;
+    row->run = seconds > 0 ? rate(now->run_ns, was->run_ns, seconds) / 1e9 : before->run;
+    row->delay = seconds > 0 ? rate(now->delay_ns, was->delay_ns, seconds) / 1e9 : before->delay;
+}
+
+static void fill(struct top_row *row, const struct pinion_watch_worker *now,
+                 const struct top_row *row_before, int64_t time, double seconds)
+{
+    const struct pinion_watch_worker *before = &row_before->now;
     *row = (struct top_row){.now = *now, .count = 1, .busy = is_busy(now)};
     row->ran = rate(ran(now), ran(before), seconds);
     row->inlined = rate(now->inlined, before->inlined, seconds);
@@ -74,10 +82,7 @@ static void fill(struct top_row *row, const struct pinion_watch_worker *now,
     row->submits = rate(now->submitted, before->submitted, seconds);
     row->completions = rate(now->completed, before->completed, seconds);
     row->waits = rate(now->waits, before->waits, seconds);
-    if (now->thread == before->thread) { /* the kernel's are the thread's */
-        row->run = rate(now->run_ns, before->run_ns, seconds) / 1e9;
-        row->delay = rate(now->delay_ns, before->delay_ns, seconds) / 1e9;
-    }
+    fill_shares(row, row_before);
     row->since = (double)(time - now->state_since) / 1e9;
 }
 
@@ -121,14 +126,17 @@ static bool take_crew(const struct top *top, const struct pinion_watch_crew *now
     const struct top_crew *before = crew_of(top, now->id);
     *crew = (struct top_crew){.now = *now};
     crew->rows = calloc(now->worker_count + (size_t)1, sizeof crew->rows[0]);
-    if (!crew->rows)
+    crew->order = calloc(now->worker_count + (size_t)1, sizeof crew->order[0]);
+    if (!crew->rows || !crew->order)
         return false;
     for (unsigned i = 0; i < now->worker_count; i++) {
         const struct pinion_watch_worker *worker = &now->workers[i];
         if (worker->state == PINION_WATCH_ABSENT)
             continue;
-        struct top_row *row = &crew->rows[crew->row_count++];
-        fill(row, worker, before_of(before, worker->name), time, seconds);
+        const unsigned place = crew->row_count++;
+        struct top_row *row = &crew->rows[place];
+        crew->order[place] = row;
+        fill(row, worker, before_of(before, place, worker->name), time, seconds);
         add(&crew->total, row);
     }
     return true;
@@ -136,8 +144,10 @@ static bool take_crew(const struct top *top, const struct pinion_watch_crew *now
 
 static void free_crews(struct top_crew *crews, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         free(crews[i].rows);
+        free(crews[i].order);
+    }
     free(crews);
 }
 
@@ -155,7 +165,7 @@ int top_look(struct top *top)
         return -ENOMEM;
     for (unsigned i = 0; i < count; i++) {
         if (!take_crew(top, &now[i], time, seconds, &crews[i])) {
-            free_crews(crews, i);
+            free_crews(crews, i + 1);
             return -ENOMEM;
         }
     }
@@ -200,18 +210,19 @@ static double key_of(const struct top_row *row, enum top_sort sort)
 
 static int compare_rows(const void *a, const void *b, void *context)
 {
-    const struct top_row *one = a, *other = b;
+    const struct top_row *one = *(const struct top_row *const *)a;
+    const struct top_row *other = *(const struct top_row *const *)b;
     const enum top_sort sort = *(const enum top_sort *)context;
     const double key = key_of(one, sort), other_key = key_of(other, sort);
     if (key != other_key)
         return key < other_key ? 1 : -1;
-    return strverscmp(one->now.name, other->now.name);
+    return (one > other) - (one < other); /* as they were made */
 }
 
 void top_sort_rows(struct top *top)
 {
     for (unsigned i = 0; i < top->crew_count; i++)
-        qsort_r(top->crews[i].rows, top->crews[i].row_count, sizeof top->crews[i].rows[0],
+        qsort_r(top->crews[i].order, top->crews[i].row_count, sizeof top->crews[i].order[0],
                 compare_rows, &top->sort);
 }
 

@@ -15,6 +15,8 @@ const char *top_number(double value, char buffer[8])
 {
     static const char units[] = " kMGTPE";
     size_t unit = 0;
+    if (value == 0) /* most are */
+        return "0";
     while (value >= 999.5 && units[unit + 1]) {
         value /= 1000;
         unit++;
@@ -49,7 +51,11 @@ const char *top_duration(double seconds, char buffer[24])
 static void share(double value, char text[static 16])
 {
     const double percent = value * 100;
-    (void)snprintf(text, 16, "%.*f%%", percent >= 9.95 || percent == 0 ? 0 : 1,
+    if (percent < 0.05) {
+        memcpy(text, "0%", 3);
+        return;
+    }
+    (void)snprintf(text, 16, "%.*f%%", percent >= 9.95 ? 0 : 1,
                    percent < 1e6 ? percent : 1e6);
 }
 
@@ -90,7 +96,12 @@ typedef void show_fn(const struct top_row *row, char text[static 16]);
 
 static bool is_sum(const struct top_row *row) { return row->count > 1 || !row->now.thread; }
 
-static void copy(char text[static 16], const char *from) { (void)snprintf(text, 16, "%s", from); }
+static void copy(char text[static 16], const char *from)
+{
+    const size_t length = strnlen(from, 15);
+    memcpy(text, from, length);
+    text[length] = '\0';
+}
 
 /* Without what all have in common. */
 static void show_name(const struct top_row *row, char text[static 16])
@@ -131,7 +142,7 @@ static void show_state(const struct top_row *row, char text[static 16])
 static void show_since(const struct top_row *row, char text[static 16])
 {
     char buffer[24];
-    copy(text, top_duration(row->since, buffer));
+    copy(text, row->since > 0 ? top_duration(row->since, buffer) : "-");
 }
 
 static void show_number(double value, char text[static 16])
@@ -222,13 +233,26 @@ static int rank_that_fits(bool is_loop, unsigned columns)
     return 0;
 }
 
+/* Adds a cell to a line: words begin where it does, numbers end where it ends. */
+static char *put(char *to, const char *end, const char *cell, unsigned width, bool is_word)
+{
+    size_t length = strlen(cell);
+    const size_t blanks = length < width ? width - length : 0;
+    if (is_word && length > width)
+        length = width;
+    if ((size_t)(end - to) < length + blanks + 1)
+        return to;
+    memset(to, ' ', length + blanks);
+    memcpy(is_word ? to : to + blanks, cell, length);
+    return to + length + blanks;
+}
+
 /* row NULL: what stands above. */
 static void write_line(const struct top_row *row, bool is_loop, unsigned columns, char *text,
                        size_t size)
 {
     const int rank = rank_that_fits(is_loop, columns);
-    size_t length = 0;
-    text[0] = '\0';
+    char *to = text;
     for (size_t i = 0; i < COLUMN_COUNT; i++) {
         const struct column *column = &columns_all[i];
         char cell[16];
@@ -238,14 +262,12 @@ static void write_line(const struct top_row *row, bool is_loop, unsigned columns
             column->show(row, cell);
         else
             copy(cell, column->head);
-        const bool is_word = column->show == show_name || column->show == show_state;
-        const int written = snprintf(text + length, size - length, is_word ? "%s%-*.*s" : "%s%*.*s",
-                                     length ? " " : "", (int)column->width,
-                                     is_word ? (int)column->width : 15, cell);
-        length += written > 0 ? (size_t)written : 0;
-        if (length >= size)
-            return;
+        if (to > text)
+            to = put(to, text + size, " ", 1, true);
+        to = put(to, text + size, cell, column->width,
+                 column->show == show_name || column->show == show_state);
     }
+    *to = '\0';
 }
 
 void top_table_head(bool is_loop, unsigned columns, char *text, size_t size)

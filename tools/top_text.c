@@ -60,7 +60,7 @@ static void add_wrapped(struct top_lines *text, bool is_head, const char *line, 
     const size_t columns = text->columns ? text->columns : SIZE_MAX;
     while (lines--) {
         size_t length = strlen(line), end = length;
-        if (length > columns && lines)
+        if (length > columns)
             for (end = columns - 1; end && (line[end] != ' ' || line[end - 1] != ','); end--)
                 ;
         end = end ? end : length;
@@ -201,7 +201,7 @@ static void add_workers(const struct top_crew *crew, struct top_lines *text, uns
     if (lines && shown > lines)
         shown = lines - add_nodes(crew, text, lines);
     for (unsigned i = 0; i < shown; i++)
-        add_row(crew, &crew->rows[i], text);
+        add_row(crew, crew->order[i], text);
 }
 
 /* ---- a frame ---- */
@@ -238,11 +238,13 @@ static unsigned share_of(unsigned left, unsigned crews, unsigned summary)
 void top_write(const struct top *top, unsigned columns, unsigned lines, struct top_lines *text)
 {
     const unsigned summary = lines ? (lines >= 16 ? lines / 8 : 1) : UINT32_MAX;
+    char line[LINE_BYTES];
     *text = (struct top_lines){.columns = columns};
     add_title(top, text, lines);
     add_notes(top, text);
     if (columns && columns < TOP_COLUMNS_MIN) {
-        add_line(text, false, "too narrow");
+        (void)snprintf(line, sizeof line, "too narrow: %u columns are needed", TOP_COLUMNS_MIN);
+        add_line(text, false, line);
         return;
     }
     if (!top->crew_count)

@@ -79,7 +79,6 @@ struct pinion_watch_worker {
     pid_t thread;        /* in the caller's namespace; 0: there is none, or it is not known */
     int cpu;             /* the CPU that it is pinned to; -1: it may run on several */
     unsigned node;       /* of its seat; PINION_NO_NODE: none */
-    int last_cpu;        /* the CPU that it is on, or was on last; -1: unknown */
     enum pinion_watch_state state;
     int64_t state_since; /* it has been in this state, and begun nothing else, at least since then:
                             ns on CLOCK_MONOTONIC, as far as this watch has seen it */
@@ -90,9 +89,13 @@ struct pinion_watch_worker {
     uint64_t tasks, inlined; /* as in struct pinion_worker_stats */
     uint64_t queued, claimed, stolen_near, stolen_far, parked, woken, searched; /* as in struct
                             pinion_pool_stats, of this worker alone */
-    uint64_t run_ns;     /* it has run on a CPU, and */
-    uint64_t delay_ns;   /* could have but had to wait for one, by the kernel's word; of the thread
-                            that it has now. Both 0 where the kernel does not say */
+    /* What the kernel says of the thread that it has now: asked at most twice a second, and not
+     * while it sleeps on. */
+    int64_t asked_at;    /* then: ns on CLOCK_MONOTONIC */
+    int last_cpu;        /* the CPU that it was on; -1: unknown */
+    uint64_t run_ns;     /* it had run on a CPU, and */
+    uint64_t delay_ns;   /* could have but had to wait for one. Both 0 where the kernel does not
+                            say */
     uint64_t arena_bytes;  /* memory that its closures occupy, used and free */
     uint64_t local_bytes;  /* … of which the kernel says it is on the worker's node, */
     uint64_t remote_bytes; /* … or on another: by the first page of each of the last 64 pieces of 64

@@ -17,6 +17,7 @@
 #include "segment.h"
 
 #define LOCATE_NS INT64_C(1000000000)
+#define ASK_NS    INT64_C(500000000)
 
 /* ---- the file ---- */
 
@@ -198,38 +199,68 @@ static uint64_t queue_depth(const struct pn_deque *deque)
     return bottom > top ? (uint64_t)bottom - (uint64_t)top : 0;
 }
 
-static enum pinion_watch_state state_of(const struct pn_record *record,
-                                        const struct pn_thread_state *kernel)
+static enum pinion_watch_state state_of(uint32_t shown, const struct pn_thread_state *kernel)
 {
     if (!kernel->state)
         return PINION_WATCH_ABSENT;
-    const uint32_t state = pn_load_relaxed(&record->counters.state);
-    if (state == PN_STATE_PARKED)
+    if (shown == PN_STATE_PARKED)
         return PINION_WATCH_PARKED;
-    if (state == PN_STATE_SEARCHING)
+    if (shown == PN_STATE_SEARCHING)
         return PINION_WATCH_POLLING;
     return kernel->state == 'R' ? PINION_WATCH_RUNNING : PINION_WATCH_IN_CALL;
 }
 
-/* Since when it does the same: a thread that did not run at all does. */
-static void note_state(const struct pn_watched *process, struct pn_watch_thread *thread,
-                       struct pinion_watch_worker *worker, int64_t now)
+/* What a worker has begun, sleeps among it. */
+static uint64_t begun_by(const struct pinion_watch_worker *worker)
 {
-    const uint64_t done = worker->tasks + worker->inlined + worker->queued + worker->claimed +
-                          worker->parked + worker->searched + worker->started;
-    const bool is_asleep =
-        worker->state == PINION_WATCH_PARKED || worker->state == PINION_WATCH_IN_CALL;
-    const bool is_same = thread->since && worker->state == thread->state &&
-                         done == thread->done && (!is_asleep || worker->run_ns == thread->run_ns);
-    if (!is_same) {
-        thread->since = now;
-        thread->call = worker->state == PINION_WATCH_IN_CALL
-                           ? pn_watch_thread_call(process, thread)
-                           : -1;
+    return worker->tasks + worker->inlined + worker->queued + worker->claimed + worker->parked +
+           worker->searched + worker->started;
+}
+
+/* Who is in a call goes on with it if it did not run meanwhile. */
+static bool is_same(const struct pn_watch_thread *thread, enum pinion_watch_state state,
+                    uint64_t begun, uint64_t ran_ns)
+{
+    return thread->since && thread->state == state && thread->begun == begun &&
+           (state != PINION_WATCH_IN_CALL || thread->kernel.run_ns == ran_ns);
+}
+
+/* Who sleeps on is not asked for: that is what most do, mostly. Nor is anyone too often: to ask for
+ * a hundred threads takes half a millisecond. */
+static void look_at_thread(struct pn_watched *process, struct pn_watch_thread *thread,
+                           uint32_t shown, uint64_t begun, int64_t now)
+{
+    const uint64_t ran_ns = thread->kernel.run_ns;
+    if (shown == PN_STATE_PARKED && is_same(thread, PINION_WATCH_PARKED, begun, ran_ns))
+        return;
+    if (!thread->since || now - thread->asked_at >= ASK_NS) {
+        pn_watch_thread_look(process, thread);
+        thread->asked_at = now;
     }
-    thread->state = worker->state;
-    thread->done = done;
-    thread->run_ns = worker->run_ns;
+    const enum pinion_watch_state state = state_of(shown, &thread->kernel);
+    if (!is_same(thread, state, begun, ran_ns)) {
+        thread->since = now;
+        thread->call = -1;
+    }
+    if (state == PINION_WATCH_IN_CALL && thread->call < 0)
+        thread->call = pn_watch_thread_call(process, thread, now);
+    thread->state = state;
+    thread->begun = begun;
+}
+
+static void read_thread(struct pn_watched *process, struct pn_watch_thread *thread,
+                        const struct pn_record *record, struct pinion_watch_worker *worker,
+                        int64_t now)
+{
+    pn_watch_thread_set(process, thread, pn_load_relaxed(&record->thread), now);
+    look_at_thread(process, thread, pn_load_relaxed(&record->counters.state), begun_by(worker),
+                   now);
+    worker->thread = thread->kernel.state ? thread->outer : 0;
+    worker->asked_at = thread->asked_at;
+    worker->last_cpu = thread->kernel.cpu;
+    worker->run_ns = thread->kernel.run_ns;
+    worker->delay_ns = thread->kernel.delay_ns;
+    worker->state = thread->state;
     worker->state_since = thread->since;
     worker->call = thread->call;
 }
@@ -276,7 +307,6 @@ static void read_worker(struct pn_watched *process, struct pn_watch_thread *thre
                         const struct pn_record *record, struct pinion_watch_worker *worker,
                         int64_t now)
 {
-    struct pn_thread_state kernel;
     *worker = (struct pinion_watch_worker){.cpu = pn_load_relaxed(&record->pinned_cpu),
                                            .node = record->node};
     name_worker(record, worker->name);
@@ -284,14 +314,7 @@ static void read_worker(struct pn_watched *process, struct pn_watch_thread *thre
     worker->inlined = pn_plain_load_relaxed(&record->head.shared.inlined);
     count_loop(&record->loop, worker);
     worker->queued_now = queue_depth(&record->deque);
-    pn_watch_thread_set(process, thread, pn_load_relaxed(&record->thread), now);
-    pn_watch_thread_look(process, thread, &kernel);
-    worker->thread = kernel.state ? thread->outer : 0;
-    worker->last_cpu = kernel.cpu;
-    worker->run_ns = kernel.run_ns;
-    worker->delay_ns = kernel.delay_ns;
-    worker->state = state_of(record, &kernel);
-    note_state(process, thread, worker, now);
+    read_thread(process, thread, record, worker, now);
     read_memory(process, thread, record, worker, now);
 }
 

@@ -18,22 +18,11 @@ struct pn_watched {
     pid_t inner;      /* its number in its own namespace */
     bool is_elsewhere; /* that is not the caller's: its threads' numbers are others, too */
     unsigned kept;    /* descriptors of threads that are kept */
+    unsigned asked;   /* how often what call a thread is in, since … */
+    int64_t asked_since;
     struct pn_thread_name *names; /* is_elsewhere: by their inner numbers, in that order */
     size_t name_count;
     int64_t named_at;
-};
-
-/* What is kept of a slot's thread from one look to the next. */
-struct pn_watch_thread {
-    pid_t inner, outer; /* its numbers; 0: none */
-    int stat, schedstat; /* descriptors, -1: not kept */
-    /* What tells whether the worker does the same as before. */
-    enum pinion_watch_state state;
-    uint64_t done, run_ns;
-    int64_t since;
-    int call;
-    int64_t located_at; /* local_bytes and remote_bytes were asked for */
-    uint64_t local_bytes, remote_bytes;
 };
 
 /* What the kernel says of a thread. */
@@ -41,6 +30,21 @@ struct pn_thread_state {
     char state; /* 'R', 'S', …; 0: there is none */
     int cpu;
     uint64_t run_ns, delay_ns;
+};
+
+/* What is kept of a slot's thread from one look to the next. */
+struct pn_watch_thread {
+    pid_t inner, outer; /* its numbers; 0: none */
+    int stat, schedstat; /* descriptors, -1: not kept */
+    struct pn_thread_state kernel; /* as it was … */
+    int64_t asked_at;              /* … then */
+    /* Since when it is in this state and has begun so much. */
+    enum pinion_watch_state state;
+    uint64_t begun;
+    int64_t since;
+    int call;
+    int64_t located_at; /* local_bytes and remote_bytes were asked for */
+    uint64_t local_bytes, remote_bytes;
 };
 
 /* A pool's or loop's pages. */
@@ -85,9 +89,10 @@ void pn_watch_thread_fini(struct pn_watched *process, struct pn_watch_thread *th
 /* Who is in the slot is now the thread of that inner number, 0: none. */
 void pn_watch_thread_set(struct pn_watched *process, struct pn_watch_thread *thread, pid_t inner,
                          int64_t now);
-void pn_watch_thread_look(struct pn_watched *process, struct pn_watch_thread *thread,
-                          struct pn_thread_state *state);
-/* The call that it sleeps in; -1: not known. */
-int pn_watch_thread_call(const struct pn_watched *process, const struct pn_watch_thread *thread);
+/* Fills thread->kernel. */
+void pn_watch_thread_look(struct pn_watched *process, struct pn_watch_thread *thread);
+/* The call that it sleeps in; -1: not known, or too many were asked for of late. */
+int pn_watch_thread_call(struct pn_watched *process, const struct pn_watch_thread *thread,
+                         int64_t now);
 
 #endif

@@ -10,8 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define KEPT_MAX   512u                 /* descriptors */
+#define KEPT_MAX   512u                /* descriptors */
 #define RENAME_NS  INT64_C(1000000000) /* between two looks at what all threads are called */
+#define CALLS_NS   INT64_C(1000000000)
+#define CALLS_MAX  256u                /* that are asked for in that time */
 #define PATH_BYTES 48u
 
 /* ---- files of /proc ---- */
@@ -203,6 +205,7 @@ void pn_watch_thread_set(struct pn_watched *process, struct pn_watch_thread *thr
     pn_watch_thread_fini(process, thread);
     thread->inner = inner;
     thread->outer = outer_name(process, inner, now);
+    thread->since = 0;
 }
 
 /* Of its own directory, kept open where there is room: to open it again takes as long as to read it
@@ -227,9 +230,9 @@ static ssize_t read_kept(struct pn_watched *process, const struct pn_watch_threa
     return length;
 }
 
-void pn_watch_thread_look(struct pn_watched *process, struct pn_watch_thread *thread,
-                          struct pn_thread_state *state)
+void pn_watch_thread_look(struct pn_watched *process, struct pn_watch_thread *thread)
 {
+    struct pn_thread_state *state = &thread->kernel;
     char text[1024];
     *state = (struct pn_thread_state){.cpu = -1};
     if (!thread->outer)
@@ -246,9 +249,23 @@ void pn_watch_thread_look(struct pn_watched *process, struct pn_watch_thread *th
         (void)sscanf(text, "%" SCNu64 " %" SCNu64, &state->run_ns, &state->delay_ns);
 }
 
-int pn_watch_thread_call(const struct pn_watched *process, const struct pn_watch_thread *thread)
+/* Threads of short calls are in another at each look: to ask that of hundreds takes as long as all
+ * the rest. */
+static bool may_ask(struct pn_watched *process, int64_t now)
+{
+    if (now - process->asked_since >= CALLS_NS) {
+        process->asked_since = now;
+        process->asked = 0;
+    }
+    return process->asked++ < CALLS_MAX;
+}
+
+int pn_watch_thread_call(struct pn_watched *process, const struct pn_watch_thread *thread,
+                         int64_t now)
 {
     char path[PATH_BYTES], text[256], *end;
+    if (!may_ask(process, now))
+        return -1;
     (void)snprintf(path, sizeof path, "task/%d/syscall", (int)thread->outer);
     if (pn_proc_read(process->proc, path, text, sizeof text) <= 0)
         return -1;
