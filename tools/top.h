@@ -64,7 +64,8 @@ struct top {
     double elapsed; /* s between the last two; 0: there was but one */
 };
 
-/* Looks, and counts what was done since the look before. 0 or -errno, with pinion_error_detail(). */
+/* Looks, and counts what was done since the look before. 0 or -errno, with the detail but for
+ * -ENOMEM. */
 int top_look(struct top *top);
 /* Sorts each crew's rows. */
 void top_sort_rows(struct top *top);

@@ -121,9 +121,10 @@ static void add_summary(const struct top_crew *crew, struct top_lines *text, uns
 {
     const struct pinion_watch_crew *now = &crew->now;
     char line[LINE_BYTES] = "", rate[8];
-    say(line, "%s %" PRIu64 ": cpu_count %u, parallel_count %u, capacity %u, threads %u (at most %u)",
+    say(line, "%s %" PRIu64 ": cpu_count %u, parallel_count %u, capacity %u",
         now->is_loop ? "loop" : "pool", now->id, now->cpu_count, now->parallel_count,
-        now->capacity, now->threads, now->threads_peak);
+        now->capacity);
+    say(line, ", threads %u (at most %u)", now->threads, now->threads_peak);
     say(line, ", %u busy, %s tasks/s", crew->total.busy, top_number(crew->total.ran, rate));
     if (now->is_loop)
         say_loop(crew, line);

@@ -210,8 +210,8 @@ void pn_watch_thread_set(struct pn_watched *process, struct pn_watch_thread *thr
 
 /* Of its own directory, kept open where there is room: to open it again takes as long as to read it
  * twice. */
-static ssize_t read_kept(struct pn_watched *process, const struct pn_watch_thread *thread, int *kept,
-                         const char *name, char *text, size_t size)
+static ssize_t read_kept(struct pn_watched *process, const struct pn_watch_thread *thread,
+                         int *kept, const char *name, char *text, size_t size)
 {
     char path[PATH_BYTES];
     if (*kept >= 0)
