@@ -30,6 +30,7 @@ struct top_row {
     double submits, completions, waits;
     double run, delay;              /* shares of the time: on a CPU, and in want of one */
     double since;                   /* seconds in this state, at least */
+    double fiber_waits;             /* seconds that the longest waiting fiber does; 0: none does */
 };
 
 struct top_crew {

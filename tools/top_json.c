@@ -34,6 +34,23 @@ static void write_loop_counters(struct json *json, const struct pinion_watch_wor
     json_count(json, "waits", worker->waits);
 }
 
+static void write_wait(struct json *json, const struct top_row *row)
+{
+    const struct pinion_watch_wait *wait = &row->now.longest;
+    char buffer[16];
+    if (!wait->since) {
+        json_text(json, "longest_wait", NULL);
+        return;
+    }
+    json_object_open(json, "longest_wait");
+    json_real(json, "since_s", row->fiber_waits);
+    json_count(json, "fiber", wait->fiber);
+    json_count(json, "function", wait->function);
+    json_text(json, "call", wait->call < 0 ? NULL : top_call_name(wait->call, buffer));
+    json_index(json, "descriptor", (uint64_t)(int64_t)wait->descriptor, UINT64_MAX);
+    json_object_close(json);
+}
+
 static void write_rates(struct json *json, const struct top_row *row)
 {
     json_real(json, "tasks_per_s", row->ran);
@@ -59,8 +76,10 @@ static void write_worker(struct json *json, const struct top_row *row, bool is_l
     json_text(json, "call", worker->call < 0 ? NULL : top_call_name(worker->call, buffer));
     json_real(json, "since_s", row->since);
     write_counters(json, worker);
-    if (is_loop)
+    if (is_loop) {
         write_loop_counters(json, worker);
+        write_wait(json, row);
+    }
     write_rates(json, row);
     json_object_close(json);
 }

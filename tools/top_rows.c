@@ -84,6 +84,8 @@ static void fill(struct top_row *row, const struct pinion_watch_worker *now,
     row->waits = rate(now->waits, before->waits, seconds);
     fill_shares(row, row_before);
     row->since = (double)(time - now->state_since) / 1e9;
+    if (now->longest.since && now->longest.since < time)
+        row->fiber_waits = (double)(time - now->longest.since) / 1e9;
 }
 
 static void add(struct top_row *sum, const struct top_row *row)

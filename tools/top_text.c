@@ -138,33 +138,55 @@ static void add_summary(const struct top_crew *crew, struct top_lines *text, uns
 
 /* ---- who waits ---- */
 
-static bool is_wait(const struct top_row *row)
+/* In a row: that of its thread, in a call, or of its fiber that waits longest. 0: none. */
+static double wait_of(const struct top_row *row)
 {
-    return row->now.state == PINION_WATCH_IN_CALL && row->since >= WAIT_LEAST;
+    const double wait = row->now.longest.since                        ? row->fiber_waits
+                        : row->now.state == PINION_WATCH_IN_CALL ? row->since
+                                                                      : 0;
+    return wait >= WAIT_LEAST ? wait : 0;
 }
 
 /* The longest of those that wait no longer than the last. */
 static const struct top_row *longest_wait(const struct top_crew *crew, const struct top_row *last)
 {
     const struct top_row *longest = NULL;
+    const double below = last ? wait_of(last) : 0;
     for (unsigned i = 0; i < crew->row_count; i++) {
         const struct top_row *row = &crew->rows[i];
-        if (!is_wait(row) ||
-            (last && (row->since > last->since || (row->since == last->since && row <= last))))
+        const double wait = wait_of(row);
+        if (wait <= 0 || (last && (wait > below || (wait == below && row <= last))))
             continue;
-        if (!longest || row->since > longest->since)
+        if (!longest || wait > wait_of(longest))
             longest = row;
     }
     return longest;
 }
 
+static void say_wait(const struct top_row *row, char line[static LINE_BYTES])
+{
+    const struct pinion_watch_wait *wait = &row->now.longest;
+    char since[24], call[16];
+    say(line, " %s", row->now.name);
+    if (!wait->since)
+        say(line, " in %s", top_call_name(row->now.call, call));
+    else if (wait->call < 0)
+        say(line, " fiber %" PRIu64, wait->fiber);
+    else
+        say(line, " fiber %" PRIu64 " in %s", wait->fiber, top_call_name(wait->call, call));
+    if (wait->since && wait->descriptor >= 0)
+        say(line, "(%d)", wait->descriptor);
+    say(line, " %s", top_duration(wait_of(row), since));
+}
+
 static void add_waits(const struct top_crew *crew, struct top_lines *text)
 {
-    char line[LINE_BYTES] = "", since[24], call[16];
+    char line[LINE_BYTES] = "";
     const struct top_row *row = NULL;
-    for (unsigned i = 0; i < WAITS_SHOWN && (row = longest_wait(crew, row)); i++)
-        say(line, "%s %s in %s %s", i ? "," : "longest waits:", row->now.name,
-            top_call_name(row->now.call, call), top_duration(row->since, since));
+    for (unsigned i = 0; i < WAITS_SHOWN && (row = longest_wait(crew, row)); i++) {
+        say(line, "%s", i ? "," : "longest waits:");
+        say_wait(row, line);
+    }
     if (*line)
         add_wrapped(text, false, line, 1);
 }

@@ -62,8 +62,9 @@ PINION_API const char *pinion_watch_state_name(enum pinion_watch_state state);
 
 /* The wait of a fiber. */
 struct pinion_watch_wait {
-    int64_t since;       /* it has waited at least since then: ns on CLOCK_MONOTONIC. 0: none is
-                            known to wait */
+    int64_t since;       /* since then, to within the time since its worker last looked at the
+                            clock, some milliseconds: ns on CLOCK_MONOTONIC. 0: none is known to
+                            wait */
     uint64_t fiber;      /* which: its number among those that began on this worker, from 1 */
     uint64_t function;   /* what it runs: the address of its start function there */
     int call;            /* the system call that it waits in, as SYS_…; -1: it waits for something
@@ -107,7 +108,8 @@ struct pinion_watch_worker {
     uint64_t completed;  /* … of which those have ended; the rest is in flight */
     uint64_t waits;      /* calls of the kernel by which it submits, waits and asks what has
                             ended */
-    struct pinion_watch_wait longest; /* of its fibers that wait the longest known */
+    struct pinion_watch_wait longest; /* the longest that its thread came by when it looked at some
+                            of its fibers, which it does, in turn, before it sleeps */
     uint64_t reserved[8];
 };
 

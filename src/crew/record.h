@@ -47,6 +47,16 @@ struct pn_loop_counters {
     _Atomic(uint64_t) waits;     /* calls of the kernel that submit, wait, or ask what completed */
 };
 
+/* The longest known wait of a worker's fibers (loop/waits.h). version: odd while the rest is
+ * changed. since: 0: none is known. */
+struct pn_wait_shown {
+    _Atomic(uint32_t) version;
+    _Atomic(int32_t) call, descriptor; /* -1: none */
+    _Atomic(int64_t) since;
+    _Atomic(uint64_t) fiber;
+    _Atomic(uintptr_t) function;
+};
+
 struct pn_record {
     _Atomic(uint32_t) is_made; /* what is constant is there. Release, pairs with who looks */
     /* Constant. */
@@ -68,6 +78,9 @@ struct pn_record {
 
     /* Of outside threads: tasks that they ran in place, by any of them with locked instructions. */
     alignas(PN_LINE_PAIR) _Atomic(uint64_t) inlined;
+
+    /* Of a loop's worker. */
+    alignas(PN_LINE_PAIR) struct pn_wait_shown longest;
 };
 _Static_assert(sizeof(struct pn_record) <= PN_RECORD_BYTES, "a record fits its pages");
 

@@ -275,19 +275,29 @@ static long call_elsewhere(struct pn_engine *engine, const struct pn_operation *
     return result;
 }
 
-long pn_loop_perform(struct pn_sleeper *sleeper, const struct pn_operation *operation,
-                     const struct pn_how *how)
+static long call_and_wait(struct pn_engine *engine, const struct pn_operation *operation,
+                          struct pinion_task *task, const struct pn_how *how)
 {
-    struct pn_engine *engine = pn_loop_fiber_of(sleeper)->engine;
-    struct pinion_task *task = how->is_cancelable ? pn_cancel_target() : NULL;
-    if (pn_cancel_deliver(task))
-        return -ECANCELED;
     if (operation->has_timeout && operation->call.number == SYS_ppoll)
         return poll_on_fiber(engine, (struct pollfd *)operation->call.arguments[0],
                              (nfds_t)operation->call.arguments[1], task, how->deadline);
     if (operation->has_timeout)
         return call_on_thread(engine, operation, how);
-    if (pn_operation_is_quick(operation))
-        return call_at_once(operation);
     return call_elsewhere(engine, operation, task, how);
+}
+
+long pn_loop_perform(struct pn_sleeper *sleeper, const struct pn_operation *operation,
+                     const struct pn_how *how)
+{
+    struct pn_loop_fiber *self = pn_loop_fiber_of(sleeper);
+    struct pn_engine *engine = self->engine;
+    struct pinion_task *task = how->is_cancelable ? pn_cancel_target() : NULL;
+    if (pn_cancel_deliver(task))
+        return -ECANCELED;
+    if (!operation->has_timeout && pn_operation_is_quick(operation))
+        return call_at_once(operation);
+    self->wait.operation = operation;
+    const long result = call_and_wait(engine, operation, task, how);
+    self->wait.operation = NULL;
+    return result;
 }

@@ -81,9 +81,11 @@ static void run_in(struct pn_engine *engine, struct pinion_task *task)
                                              .carrier = pn_loads_carrier(&engine->loads)},
                                  .engine = engine,
                                  .fiber = &engine->thread};
+    self.wait.function = (uintptr_t)task->start;
     pn_context()->sleeper = &self.sleeper;
     pn_task_run(task);
     pn_context()->sleeper = NULL;
+    pn_wait_fini(&engine->waits, &self.wait);
 }
 
 void pn_loop_run_reserved(struct pn_worker *worker, struct pinion_task *task)

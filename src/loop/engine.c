@@ -105,8 +105,11 @@ static void live(void *argument)
                                  .engine = engine,
                                  .fiber = engine->running};
     bury_ended(engine);
+    self.wait.fiber = pn_load_relaxed(&engine->slot->worker.record->loop.started);
+    self.wait.function = (uintptr_t)engine->task->start;
     pn_context()->sleeper = &self.sleeper;
     run_task(engine, engine->task);
+    pn_wait_fini(&engine->waits, &self.wait);
     struct pn_fiber *next = engine->is_lost ? engine->home : next_of(engine);
     engine->ended = self.fiber;
     engine->running = next;
@@ -128,6 +131,7 @@ static void move_to_larger(void *argument)
     pn_context()->sleeper = &self.sleeper;
     while (pn_stack_get(engine->stacks, pn_task_stack_bytes(task), &stack))
         (void)pinion_sleep(&worker_of(engine)->crew->io, PN_NO_STACK_NS);
+    pn_wait_fini(&engine->waits, &self.wait);
     struct pn_fiber *larger = pn_stack_top(&stack, sizeof *larger);
     pn_fiber_init(larger, &stack);
     pn_fiber_prepare(larger, live, engine);
@@ -179,20 +183,27 @@ static void expire(struct pn_timer *timer)
     pn_engine_ready(self->engine, self->fiber);
 }
 
-static bool sleep_on(struct pn_sleeper *sleeper, struct pn_waiter *waiter, int64_t deadline)
+static void sleep_until(struct pn_loop_fiber *self, struct pn_waiter *waiter, int64_t deadline)
 {
-    struct pn_loop_fiber *self = pn_loop_fiber_of(sleeper);
     struct pn_engine *engine = self->engine;
-    if (deadline == INT64_MAX) {
-        pn_engine_wait(engine);
-        return true;
-    }
-    self->is_late = false;
     self->waiter = waiter;
     self->timer = (struct pn_timer){.expired = expire};
     pn_timers_arm(&engine->timers, &self->timer, deadline);
     pn_engine_wait(engine);
     (void)pn_timers_cancel(&engine->timers, &self->timer);
+}
+
+static bool sleep_on(struct pn_sleeper *sleeper, struct pn_waiter *waiter, int64_t deadline)
+{
+    struct pn_loop_fiber *self = pn_loop_fiber_of(sleeper);
+    struct pn_engine *engine = self->engine;
+    self->is_late = false;
+    pn_wait_begin(&engine->waits, &self->wait);
+    if (deadline == INT64_MAX)
+        pn_engine_wait(engine);
+    else
+        sleep_until(self, waiter, deadline);
+    pn_wait_end(&self->wait);
     return !self->is_late;
 }
 
@@ -311,6 +322,7 @@ int pn_engine_create(struct pn_loop_worker *slot, struct pn_engine **result)
     engine->stack_bytes = loop->stack_bytes;
     engine->last = &engine->first;
     pn_timers_init(&engine->timers, pn_now());
+    pn_waits_init(&engine->waits, &slot->worker.record->longest);
     int error = pn_stack_cache_create(loop->depots[slot->worker.node - crew->nodes],
                                       &engine->stacks);
     if (error)

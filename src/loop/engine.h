@@ -20,6 +20,7 @@
 #include "overflow.h"
 #include "sleeper.h"
 #include "timers.h"
+#include "waits.h"
 
 struct pinion_task;
 struct pn_backend;
@@ -53,6 +54,7 @@ struct pn_engine {
     struct pn_overflow_thread overflow;
     struct pn_timers timers;
     struct pn_loads loads;
+    struct pn_waits waits;
 };
 
 /* A fiber as the interface knows it; on its own stack. */
@@ -60,6 +62,7 @@ struct pn_loop_fiber {
     struct pn_sleeper sleeper;
     struct pn_engine *engine;
     struct pn_fiber *fiber;
+    struct pn_wait wait;
     struct pn_timer timer;
     struct pn_waiter *waiter; /* in which it sleeps with a deadline */
     bool is_late;             /* that has passed */

@@ -193,6 +193,24 @@ static void count_loop(const struct pn_loop_counters *counters, struct pinion_wa
     worker->waits = pn_load_relaxed(&counters->waits);
 }
 
+/* Nothing if it changes again and again while it is read. Acquire: see who writes it (waits.c). */
+static void read_wait(const struct pn_wait_shown *shown, struct pinion_watch_wait *wait)
+{
+    for (int tries = 0; tries < 4; tries++) {
+        const uint32_t version = pn_load_acquire(&shown->version);
+        *wait = (struct pinion_watch_wait){.since = pn_load_acquire(&shown->since),
+                                           .fiber = pn_load_acquire(&shown->fiber),
+                                           .function = pn_load_acquire(&shown->function),
+                                           .call = pn_load_acquire(&shown->call),
+                                           .descriptor = pn_load_acquire(&shown->descriptor)};
+        if (version % 2 == 0 && pn_load_relaxed(&shown->version) == version)
+            break;
+        wait->since = 0;
+    }
+    if (wait->since <= 0)
+        *wait = (struct pinion_watch_wait){.call = -1, .descriptor = -1};
+}
+
 static uint64_t queue_depth(const struct pn_deque *deque)
 {
     const int64_t top = pn_load_relaxed(&deque->top), bottom = pn_load_relaxed(&deque->bottom);
@@ -313,6 +331,7 @@ static void read_worker(struct pn_watched *process, struct pn_watch_thread *thre
     count(&record->counters, worker);
     worker->inlined = pn_plain_load_relaxed(&record->head.shared.inlined);
     count_loop(&record->loop, worker);
+    read_wait(&record->longest, &worker->longest);
     worker->queued_now = queue_depth(&record->deque);
     read_thread(process, thread, record, worker, now);
     read_memory(process, thread, record, worker, now);

@@ -427,6 +427,44 @@ static void a_loop_is_seen_with_what_it_waits_for(void **state)
     pinion_watch_close(watch);
 }
 
+/* Until the coarse clock, by which waits are told apart, has moved on. */
+static void nap_a_tick(void)
+{
+    struct timespec before, now;
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &before);
+    do {
+        nap();
+        (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    } while (now.tv_sec == before.tv_sec && now.tv_nsec == before.tv_nsec);
+}
+
+static const struct pinion_watch_wait *longest_wait(struct pinion_watch *watch)
+{
+    const struct pinion_watch_worker *worker = worker_named(crew_of(watch), "caller");
+    return worker && worker->longest.since ? &worker->longest : NULL;
+}
+
+static void the_fiber_that_waits_longest_is_told_until_it_goes_on(void **state)
+{
+    (void)state;
+    tell(DO_LOOP);
+    struct pinion_watch *watch = watch_child();
+    const struct pinion_watch_wait *wait;
+    wait_until((wait = longest_wait(watch)) != NULL);
+    const int64_t since = wait->since;
+    assert_true(since > crew_of(watch)->made_at && since <= pinion_watch_time(watch));
+    assert_int_equal(wait->call, SYS_read);
+    assert_int_equal(wait->descriptor, STDIN_FILENO);
+    assert_int_equal(wait->fiber, 1);
+    assert_true(wait->function != 0);
+    assert_int_equal(longest_wait(watch)->since, since);
+    nap_a_tick();
+    tell(DO_NOTHING); /* it has heard that */
+    wait_until((wait = longest_wait(watch)) && wait->since != since);
+    assert_true(wait->since > since);
+    pinion_watch_close(watch);
+}
+
 static void pools_come_and_go(void **state)
 {
     (void)state;
@@ -608,6 +646,7 @@ int main(int argc, char **argv)
         WATCHED(workers_without_a_task_are_parked_since_a_time_that_stays),
         WATCHED(a_task_that_blocks_is_seen_in_its_call),
         WATCHED(a_loop_is_seen_with_what_it_waits_for),
+        WATCHED(the_fiber_that_waits_longest_is_told_until_it_goes_on),
         WATCHED(pools_come_and_go),
         WATCHED(what_a_child_of_the_process_does_does_not_show),
         WATCHED(a_process_that_ended_is_told_from_one_without_pools),

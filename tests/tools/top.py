@@ -54,6 +54,8 @@ def test_a_loop_is_told_with_its_backend_and_what_is_in_flight():
     caller = loop["workers"][0]
     assert (caller["name"], caller["fibers"], caller["state"]) == ("caller", 1, "parked"), caller
     assert caller["submitted"] == caller["completed"] + 1, caller
+    wait = caller["longest_wait"]
+    assert (wait["fiber"], wait["call"], wait["descriptor"]) == (1, "read", 0), wait
     assert "%s, fibers 1, in flight 1" % loop["backend"] in text, text
 
 
