@@ -4,7 +4,7 @@ import os
 
 from cli import environment, main, pinion, refuse, scratch, succeed
 
-VERBS = ["topo", "plan", "info", "demo"]
+VERBS = ["topo", "plan", "info", "demo", "top"]
 
 
 def test_help_goes_to_stdout():
