@@ -231,12 +231,13 @@ const struct verb verb_top = {
     .operands = "PID",
     .summary = "Shows what the workers of a running process do",
     .details =
-        "PID is a process of the same user, or any for root, that has a pool or loop. On a\n"
-        "terminal the screen is drawn again at each interval; h there tells what the columns\n"
-        "and keys mean. Where the rows don't fit, a node's are one, and below them stand the\n"
-        "first in the order asked for. Elsewhere, and with --once, a table of all is written\n"
-        "at each interval. Rates are those since the look before: the first table comes after\n"
-        "one interval. When the process ends, so does the command, with status 0.",
+        "PID is a process of the same user, or any for root, that has a pool or loop. On\n"
+        "a terminal the screen is drawn again at each interval; h there tells what the\n"
+        "columns and keys mean. Where the rows don't fit, a node's are one, and below them\n"
+        "stand the first in the order asked for. Elsewhere, and with --once, a table of\n"
+        "all is written at each interval; with --json an object a line. Rates are those\n"
+        "since the look before: the first table comes after one interval. When the\n"
+        "process ends, so does the command, with status 0.",
     .options = OPTION_INTERVAL | OPTION_COUNT | OPTION_ONCE | OPTION_SORT | OPTION_JSON,
     .operand_count_max = 1,
     .run = run,
