@@ -233,7 +233,7 @@ const struct verb verb_top = {
     .details =
         "PID is a process of the same user, or any for root, that has a pool or loop. On\n"
         "a terminal the screen is drawn again at each interval; h there tells what the\n"
-        "columns and keys mean. Where the rows don't fit, a node's are one, and below them\n"
+        "columns and keys mean. Where the rows don't fit, a node's are one, and below it\n"
         "stand the first in the order asked for. Elsewhere, and with --once, a table of\n"
         "all is written at each interval; with --json an object a line. Rates are those\n"
         "since the look before: the first table comes after one interval. When the\n"

@@ -251,11 +251,16 @@ static void add_notes(const struct top *top, struct top_lines *text)
 /* Of what is around a crew's rows: its summary, the head, a line of waits, an empty line. */
 static unsigned frame_of(unsigned summary) { return summary + 3; }
 
-/* So many of the lines that are left, rows and all, are for the next of so many crews. */
-static unsigned share_of(unsigned left, unsigned crews, unsigned summary)
+/* So many rows the next crew may have, of the lines that are left: what those behind it don't need,
+ * each of which has its part at most. */
+static unsigned rows_for(const struct top *top, unsigned next, unsigned left, unsigned summary)
 {
-    const unsigned share = left / crews;
-    return share > frame_of(summary) ? share - frame_of(summary) : 1;
+    const unsigned part = left / (top->crew_count - next);
+    for (unsigned i = next + 1; i < top->crew_count; i++) {
+        const unsigned need = frame_of(summary) + top->crews[i].row_count;
+        left -= need < part ? need : part;
+    }
+    return left > frame_of(summary) ? left - frame_of(summary) : 1;
 }
 
 void top_write(const struct top *top, unsigned columns, unsigned lines, struct top_lines *text)
@@ -278,8 +283,7 @@ void top_write(const struct top *top, unsigned columns, unsigned lines, struct t
             add_line(text, false, "");
         add_summary(crew, text, summary);
         const unsigned left = lines > text->count + 2 ? lines - text->count - 2 : 1;
-        add_workers(crew, text, lines ? share_of(left + frame_of(summary), top->crew_count - i,
-                                                 summary) : 0);
+        add_workers(crew, text, lines ? rows_for(top, i, left + frame_of(summary), summary) : 0);
         add_waits(crew, text);
     }
 }

@@ -24,7 +24,7 @@ struct pinion_watch;
 
 /* Begins to watch a process (its number in the caller's namespace; the caller's own is allowed),
  * and looks at it once. The caller of open owns *watch. It keeps a few descriptors open, and two
- * for each thread of the first 256.
+ * for each thread of the first 256, but no more than half of those that it may.
  * Errors, with pinion_error_detail(): -ESRCH (there is no such process), -EACCES (it is another
  * user's, or protects itself from being looked at), -ENOENT (it has no pool or loop at the time, or
  * none that can be found), -EPROTO (all that it has are shown in a way that this version of pinion

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "detail.h"
@@ -20,6 +21,9 @@
  * the time. */
 #define SCAN_NS    INT64_C(1000000000)
 #define SCAN_SHARE 200
+
+/* Descriptors of threads: two each. */
+#define KEPT_MAX 512u
 
 struct pinion_watch {
     struct pn_watched process;
@@ -236,11 +240,21 @@ static int say_nothing_found(const struct pinion_watch *watch)
 
 /* ---- the interface ---- */
 
+/* No more than half of those that there may be. */
+static unsigned kept_max(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur / 2 > KEPT_MAX)
+        return KEPT_MAX;
+    return (unsigned)limit.rlim_cur / 2;
+}
+
 static int open_process(struct pinion_watch *watch, pid_t pid)
 {
     char path[32];
     (void)snprintf(path, sizeof path, "/proc/%d", (int)pid);
     watch->process.pid = pid;
+    watch->process.kept_max = kept_max();
     watch->process.proc = pid > 0 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (watch->process.proc < 0)
         return pid > 0 ? -errno : -ESRCH;

@@ -17,7 +17,7 @@ struct pn_watched {
     int proc;         /* /proc/PID: of this process, whoever has its number later */
     pid_t inner;      /* its number in its own namespace */
     bool is_elsewhere; /* that is not the caller's: its threads' numbers are others, too */
-    unsigned kept;    /* descriptors of threads that are kept */
+    unsigned kept, kept_max; /* descriptors of threads that are kept */
     unsigned asked;   /* how often what call a thread is in, since … */
     int64_t asked_since;
     struct pn_thread_name *names; /* is_elsewhere: by their inner numbers, in that order */

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define KEPT_MAX   512u                /* descriptors */
 #define RENAME_NS  INT64_C(1000000000) /* between two looks at what all threads are called */
 #define CALLS_NS   INT64_C(1000000000)
 #define CALLS_MAX  256u                /* that are asked for in that time */
@@ -221,7 +220,7 @@ static ssize_t read_kept(struct pn_watched *process, const struct pn_watch_threa
     if (fd < 0)
         return -errno;
     const ssize_t length = read_all(fd, text, size);
-    if (process->kept < KEPT_MAX) {
+    if (process->kept < process->kept_max) {
         *kept = fd;
         process->kept++;
     } else {

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -555,6 +556,24 @@ static void what_can_not_be_watched_is_told(void **state)
     pinion_watch_close(NULL);
 }
 
+/* It keeps descriptors open, and must leave some for what else it does. */
+static void few_descriptors_are_enough(void **state)
+{
+    (void)state;
+    struct rlimit was, low;
+    tell(DO_POOL);
+    must(getrlimit(RLIMIT_NOFILE, &was) == 0);
+    low = (struct rlimit){.rlim_cur = (rlim_t)from_child + 10, .rlim_max = was.rlim_max};
+    must(setrlimit(RLIMIT_NOFILE, &low) == 0);
+    struct pinion_watch *watch = watch_child();
+    const struct pinion_watch_crew *crew = quiet_crew(watch);
+    for (unsigned i = 0; i < crew->worker_count; i++)
+        assert_int_not_equal(crew->workers[i].state, PINION_WATCH_ABSENT);
+    assert_int_equal(crew->worker_count, crew->threads + 1);
+    must(setrlimit(RLIMIT_NOFILE, &was) == 0);
+    pinion_watch_close(watch);
+}
+
 /* ---- namespaces and users ---- */
 
 static bool in_a_namespace(void)
@@ -653,6 +672,7 @@ int main(int argc, char **argv)
         WATCHED(a_process_whose_first_thread_ended_is_there),
         WATCHED(a_program_that_was_replaced_has_no_pools),
         WATCHED(what_can_not_be_watched_is_told),
+        WATCHED(few_descriptors_are_enough),
         cmocka_unit_test(threads_of_another_namespace_have_their_numbers_here),
         WATCHED(another_users_process_is_refused),
     };
