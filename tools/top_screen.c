@@ -55,11 +55,13 @@ static void write_now(const char *text)
     (void)fflush(stdout);
 }
 
-/* No line is waited for, and none is echoed; Ctrl-C and Ctrl-Z stay signals. */
+/* No line is waited for, and none is echoed; Ctrl-C and Ctrl-Z stay signals, but don't drop what is
+ * on its way to the terminal: it may be what gives that back. */
 static void take(void)
 {
     struct termios raw = terminal.before;
     raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    raw.c_lflag |= NOFLSH;
     raw.c_cc[VMIN] = 0;
     raw.c_cc[VTIME] = 0;
     if (terminal.has_keys)
