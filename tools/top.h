@@ -28,6 +28,7 @@ struct top_row {
     double ran;                     /* tasks that ran here: taken, claimed, inlined */
     double inlined, near, far, parks, searches;
     double submits, completions, waits;
+    bool has_shares;                /* the kernel was asked twice */
     double run, delay;              /* shares of the time: on a CPU, and in want of one */
     double since;                   /* seconds in this state, at least */
     double fiber_waits;             /* seconds that the longest waiting fiber does; 0: none does */

@@ -62,7 +62,8 @@ static void fill_shares(struct top_row *row, const struct top_row *before)
 {
     const struct pinion_watch_worker *now = &row->now, *was = &before->now;
     const double seconds = (double)(now->asked_at - was->asked_at) / 1e9;
-    if (now->thread != was->thread)
+    row->has_shares = now->thread == was->thread && (seconds > 0 || before->has_shares);
+    if (!row->has_shares)
         return;
     row->run = seconds > 0 ? rate(now->run_ns, was->run_ns, seconds) / 1e9 : before->run;
     row->delay = seconds > 0 ? rate(now->delay_ns, was->delay_ns, seconds) / 1e9 : before->delay;
@@ -102,6 +103,7 @@ static void add(struct top_row *sum, const struct top_row *row)
     sum->submits += row->submits;
     sum->completions += row->completions;
     sum->waits += row->waits;
+    sum->has_shares |= row->has_shares;
     sum->run += row->run;
     sum->delay += row->delay;
     sum->since = row->since > sum->since ? row->since : sum->since;

@@ -169,8 +169,23 @@ RATE(flight, row->now.submitted > row->now.completed
 RATE(submits, row->waits > 0 ? row->submits / row->waits : 0)
 RATE(completions, row->waits > 0 ? row->completions / row->waits : 0)
 
-static void show_run(const struct top_row *row, char text[static 16]) { share(row->run, text); }
-static void show_delay(const struct top_row *row, char text[static 16]) { share(row->delay, text); }
+static void show_share(const struct top_row *row, double value, char text[static 16])
+{
+    if (row->has_shares)
+        share(value, text);
+    else
+        copy(text, "-");
+}
+
+static void show_run(const struct top_row *row, char text[static 16])
+{
+    show_share(row, row->run, text);
+}
+
+static void show_delay(const struct top_row *row, char text[static 16])
+{
+    show_share(row, row->delay, text);
+}
 
 static void show_arena(const struct top_row *row, char text[static 16])
 {

@@ -62,8 +62,8 @@ PINION_API const char *pinion_watch_state_name(enum pinion_watch_state state);
 
 /* The wait of a fiber. */
 struct pinion_watch_wait {
-    int64_t since;       /* since then, to within the time since its worker last looked at the
-                            clock, some milliseconds: ns on CLOCK_MONOTONIC. 0: none is known to
+    int64_t since;       /* since then, to within a turn of its worker, some milliseconds if no
+                            task computes for longer: ns on CLOCK_MONOTONIC. 0: none is known to
                             wait */
     uint64_t fiber;      /* which: its number among those that began on this worker, from 1 */
     uint64_t function;   /* what it runs: the address of its start function there */
@@ -90,9 +90,9 @@ struct pinion_watch_worker {
     uint64_t tasks, inlined; /* as in struct pinion_worker_stats */
     uint64_t queued, claimed, stolen_near, stolen_far, parked, woken, searched; /* as in struct
                             pinion_pool_stats, of this worker alone */
-    /* What the kernel says of the thread that it has now: asked at most twice a second, and not
-     * while it sleeps on. */
-    int64_t asked_at;    /* then: ns on CLOCK_MONOTONIC */
+    /* What the kernel says of the thread that it has now: asked the less often the more there
+     * are, each of a hundred some twice a second, and not while it sleeps on. */
+    int64_t asked_at;    /* it was so then: ns on CLOCK_MONOTONIC */
     int last_cpu;        /* the CPU that it was on; -1: unknown */
     uint64_t run_ns;     /* it had run on a CPU, and */
     uint64_t delay_ns;   /* could have but had to wait for one. Both 0 where the kernel does not

@@ -19,9 +19,6 @@
 /* So many tasks begin in a turn, before those that have begun go on. */
 #define TURN_BEGINS 16u
 
-/* Where a worker does not rest, it looks after so many who waits. */
-#define TURNS_A_LOOK 256u
-
 /* ---- sleeping ---- */
 
 static void nap(void)
@@ -68,7 +65,7 @@ static void rest(struct pn_worker *worker, struct pn_engine *engine, int64_t dea
 
 void pn_loop_sleep(struct pn_worker *worker, struct pn_engine *engine, int64_t deadline)
 {
-    pn_waits_look(&engine->waits);
+    pn_waits_look(&engine->waits, true);
     rest(worker, engine, deadline);
     pn_waits_tick(&engine->waits);
     /* Acquire: what came before a signal that is overwritten here; pairs with pn_worker_signal. */
@@ -148,15 +145,13 @@ static void seek(struct pn_worker *worker, struct pn_engine *engine, int64_t loo
 bool pn_loop_work(struct pn_worker *worker, struct pn_engine *engine,
                   bool (*is_over)(struct pn_worker *worker, struct pn_engine *engine))
 {
-    unsigned turns = 0;
     for (int64_t looks = 0; !engine->is_lost; looks++) {
         pn_engine_collect(engine);
         /* Asked each turn, before who was woken after a stop runs: it looks for that, too. */
         const bool ends = is_over(worker, engine);
         if (run_some(worker, engine)) {
             looks = 0;
-            if (++turns % TURNS_A_LOOK == 0)
-                pn_waits_look(&engine->waits);
+            pn_waits_look(&engine->waits, false);
             continue;
         }
         if (ends) {

@@ -5,8 +5,9 @@
 
 #include "call.h"
 
-/* So many are looked at when the clock has moved on, which it does every few milliseconds, and when
- * it has not but the one that is shown waits no longer: each may be a line from memory. */
+/* So many are looked at when the clock has moved on, which it does every few milliseconds, and
+ * before a rest when it has not but the one that is shown waits no longer: each may be a line from
+ * memory. */
 #define LOOKS_A_TICK 64u
 #define LOOKS_FEW    4u
 
@@ -78,15 +79,16 @@ static void show(struct pn_wait_shown *shown, const struct pn_wait *wait)
     pn_store_release(&shown->version, version + 2);
 }
 
-void pn_waits_look(struct pn_waits *waits)
+void pn_waits_look(struct pn_waits *waits, bool rests)
 {
     pn_waits_tick(waits);
+    const bool is_due = waits->now != waits->looked_at;
+    if (!is_due && !rests)
+        return;
     if (waits->longest && waits->longest->since != waits->longest_since)
         waits->longest = NULL; /* that wait has ended */
-    if (waits->now != waits->looked_at)
-        look_at_some(waits, LOOKS_A_TICK);
-    else if (!waits->longest)
-        look_at_some(waits, LOOKS_FEW);
+    if (is_due || !waits->longest)
+        look_at_some(waits, is_due ? LOOKS_A_TICK : LOOKS_FEW);
     waits->looked_at = waits->now;
     const int64_t since = waits->longest ? waits->longest->since : 0;
     if (since == waits->longest_since && waits->longest)

@@ -17,7 +17,7 @@
 #include "segment.h"
 
 #define LOCATE_NS INT64_C(1000000000)
-#define ASK_NS    INT64_C(500000000)
+#define ASK_NS    INT64_C(4000000) /* a thread: a hundred are asked two or three times a second */
 
 /* ---- the file ---- */
 
@@ -249,9 +249,12 @@ static void look_at_thread(struct pn_watched *process, struct pn_watch_thread *t
                            uint32_t shown, uint64_t begun, int64_t now)
 {
     const uint64_t ran_ns = thread->kernel.run_ns;
-    if (shown == PN_STATE_PARKED && is_same(thread, PINION_WATCH_PARKED, begun, ran_ns))
+    if (shown == PN_STATE_PARKED && is_same(thread, PINION_WATCH_PARKED, begun, ran_ns) &&
+        thread->asked_at >= thread->since) {
+        thread->asked_at = now; /* all is as it was */
         return;
-    if (!thread->since || now - thread->asked_at >= ASK_NS) {
+    }
+    if (!thread->since || now - thread->asked_at >= process->ask_ns) {
         pn_watch_thread_look(process, thread);
         thread->asked_at = now;
     }
@@ -405,6 +408,7 @@ int pn_watch_page_read(struct pn_watched *process, struct pn_watch_page *page, i
     if (!make_room(page, records))
         return -ENOMEM;
     read_header(page);
+    process->ask_ns = (int64_t)records * ASK_NS;
     struct pinion_watch_crew *crew = &page->crew;
     for (size_t i = 0; i < records; i++) {
         const struct pn_record *record =

@@ -18,6 +18,7 @@ struct pn_watched {
     pid_t inner;      /* its number in its own namespace */
     bool is_elsewhere; /* that is not the caller's: its threads' numbers are others, too */
     unsigned kept, kept_max; /* descriptors of threads that are kept */
+    int64_t ask_ns;   /* between two looks at a thread by the kernel */
     unsigned asked;   /* how often what call a thread is in, since … */
     int64_t asked_since;
     struct pn_thread_name *names; /* is_elsewhere: by their inner numbers, in that order */
