@@ -62,9 +62,9 @@ PINION_API const char *pinion_watch_state_name(enum pinion_watch_state state);
 
 /* The wait of a fiber. */
 struct pinion_watch_wait {
-    int64_t since;       /* since then, to within a turn of its worker, some milliseconds if no
-                            task computes for longer: ns on CLOCK_MONOTONIC. 0: none is known to
-                            wait */
+    int64_t since;       /* since then, to within some turns of its worker, that is to some
+                            milliseconds where no task computes for as long: ns on
+                            CLOCK_MONOTONIC. 0: none is known to wait */
     uint64_t fiber;      /* which: its number among those that began on this worker, from 1 */
     uint64_t function;   /* what it runs: the address of its start function there */
     int call;            /* the system call that it waits in, as SYS_…; -1: it waits for something

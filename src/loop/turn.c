@@ -19,6 +19,9 @@
 /* So many tasks begin in a turn, before those that have begun go on. */
 #define TURN_BEGINS 16u
 
+/* To look at the clock takes a tenth of the shortest turn. */
+#define TURNS_A_LOOK 32u
+
 /* ---- sleeping ---- */
 
 static void nap(void)
@@ -145,13 +148,15 @@ static void seek(struct pn_worker *worker, struct pn_engine *engine, int64_t loo
 bool pn_loop_work(struct pn_worker *worker, struct pn_engine *engine,
                   bool (*is_over)(struct pn_worker *worker, struct pn_engine *engine))
 {
+    unsigned turns = 0;
     for (int64_t looks = 0; !engine->is_lost; looks++) {
         pn_engine_collect(engine);
         /* Asked each turn, before who was woken after a stop runs: it looks for that, too. */
         const bool ends = is_over(worker, engine);
         if (run_some(worker, engine)) {
             looks = 0;
-            pn_waits_look(&engine->waits, false);
+            if (++turns % TURNS_A_LOOK == 0)
+                pn_waits_look(&engine->waits, false);
             continue;
         }
         if (ends) {

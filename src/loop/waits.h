@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Which of an engine's fibers has waited longest, for others to see. A fiber notes when it began to
- * wait, by a time that is as old as its thread's turn. The thread looks at some of those that have
- * ever waited, round and round, every few milliseconds and before it rests: so what is shown is the
- * longest wait that it came by, and no more than that.
+ * wait, by a time that is some of its thread's turns old. The thread looks at some of those that
+ * have ever waited, round and round, every few milliseconds and before it rests: so what is shown is
+ * the longest wait that it came by, and no more than that.
  */
 #ifndef PN_WAITS_H
 #define PN_WAITS_H
@@ -37,7 +37,7 @@ struct pn_waits {
 void pn_waits_init(struct pn_waits *waits, struct pn_wait_shown *shown);
 /* Looks at the clock. */
 void pn_waits_tick(struct pn_waits *waits);
-/* After each turn. rests: the thread is about to: what is shown stays for longer. */
+/* After some turns. rests: the thread is about to: what is shown stays for longer. */
 void pn_waits_look(struct pn_waits *waits, bool rests);
 
 void pn_wait_enlist(struct pn_waits *waits, struct pn_wait *wait);
