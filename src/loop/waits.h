@@ -2,7 +2,7 @@
  *
  * Which of an engine's fibers has waited longest, for others to see. A fiber notes when it began to
  * wait, by a time that is some of its thread's turns old. The thread looks at some of those that
- * have ever waited, round and round, every few milliseconds and before it rests: so what is shown is
+ * have ever waited, round and round, every few milliseconds and before it rests: what is shown is
  * the longest wait that it came by, and no more than that.
  */
 #ifndef PN_WAITS_H
