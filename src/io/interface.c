@@ -15,6 +15,7 @@
 #include "future.h"
 #include "spin.h"
 #include "task_quick.h"
+#include "trace.h"
 
 int pn_io_refuse(const struct pinion_io *io)
 {
@@ -246,6 +247,7 @@ static inline void consume(struct pinion_io *io, struct pinion_future *future, v
     struct pinion_task *task = future->task;
     if (result)
         pn_task_copy_result(task, result);
+    PN_EVENT(awaited, task, 0, 0);
     pn_future_retire(future);
     io->vtable->drop(io, task);
 }

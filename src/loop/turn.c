@@ -15,6 +15,7 @@
 #include "queueing.h"
 #include "slab.h"
 #include "task.h"
+#include "trace.h"
 
 /* So many tasks begin in a turn, before those that have begun go on. */
 #define TURN_BEGINS 16u
@@ -65,7 +66,9 @@ static void rest(struct pn_worker *worker, struct pn_engine *engine, int64_t dea
 
 void pn_loop_sleep(struct pn_worker *worker, struct pn_engine *engine, int64_t deadline)
 {
+    PN_EVENT(park_begin, worker, 0, 0);
     rest(worker, engine, deadline);
+    PN_EVENT(park_end, worker, 0, 0);
     /* Acquire: what came before a signal that is overwritten here; pairs with pn_worker_signal. */
     (void)pn_exchange_acquire(&worker->signal, PN_SIGNAL_CALM);
     pn_store_relaxed(&worker->counters->state,
