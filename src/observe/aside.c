@@ -40,7 +40,7 @@ static int split(struct pn_aside *aside, const char *path)
     aside->folder = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     const int error = aside->folder < 0 ? errno : 0;
     if (error)
-        (void)pn_error(error, "can't write a trace to %s: its folder is %s", path,
+        (void)pn_error(error, "can't write a trace to %s: its folder: %s", path,
                        strerrordesc_np(error));
     free(folder);
     return -error;
