@@ -8,7 +8,8 @@
 #include "output.h"
 #include "verb.h"
 
-static const struct verb *const verbs[] = {&verb_topo, &verb_plan, &verb_info, &verb_demo};
+static const struct verb *const verbs[] = {&verb_topo, &verb_plan, &verb_info, &verb_demo,
+                                           &verb_trace};
 
 #define VERB_COUNT (sizeof verbs / sizeof verbs[0])
 

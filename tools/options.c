@@ -145,6 +145,12 @@ static bool take_strict(struct options *options, const char *text)
     return options->strict = true;
 }
 
+static bool take_svg(struct options *options, const char *text)
+{
+    options->svg = text;
+    return true;
+}
+
 /* The bit of entry i is 1 << i. Help is cut into lines by hand, to fit 80 columns. */
 static const struct {
     const char *name, *argument;
@@ -171,6 +177,7 @@ static const struct {
     {"json", NULL, 'j', take_json, "one JSON object instead of text"},
     {"quiet", NULL, 'q', take_quiet, "no progress, no notes; errors only"},
     {"strict", NULL, 0, take_strict, "exit with 3 if anything is degraded"},
+    {"svg", "FILE", 0, take_svg, "a picture, too: written to FILE"},
 };
 
 #define TABLE_COUNT (sizeof table / sizeof table[0])
@@ -277,6 +284,8 @@ static bool check(const struct verb *verb, int argc, char **argv, struct options
         complain("--eager is for a pool; a loop queues every task anyway");
         return false;
     }
+    options->operands = argv + optind;
+    options->operand_count = argc - optind;
     options->operand = argc > optind ? argv[optind] : NULL;
     return true;
 }

@@ -28,7 +28,8 @@ enum {
     OPTION_BACKEND = 1 << 10,
     OPTION_JSON = 1 << 11,
     OPTION_QUIET = 1 << 12,
-    OPTION_STRICT = 1 << 13
+    OPTION_STRICT = 1 << 13,
+    OPTION_SVG = 1 << 14
 };
 
 /* What was asked for; zero and NULL where nothing was. Text belongs to argv. */
@@ -40,7 +41,10 @@ struct options {
     bool ignore_quota, eager, json, quiet, strict;
     bool loop, backend_given;
     enum pinion_backend backend; /* of a loop */
-    const char *operand; /* NULL if there is none */
+    const char *svg; /* a file */
+    const char *operand; /* the first; NULL if there is none */
+    char **operands;     /* all, ended by NULL */
+    int operand_count;
 };
 
 /* Parses what follows a verb's name, argv[0] being the verb. True: go on with *options. False: help
