@@ -15,7 +15,7 @@
  *
  * PINION_TRACE=FILE in the environment, read when the process makes its first pool or loop, traces
  * until the process exits; %p in it becomes the process' number, %% a %. What can't be traced fails
- * that create, with the errors of pinion_trace_start.
+ * that create, with -EINVAL and a detail.
  */
 #ifndef PINION_TRACE_H
 #define PINION_TRACE_H

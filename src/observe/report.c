@@ -10,8 +10,8 @@
 #include "arena.h"
 #include "interrupt.h"
 #include "loop.h"
+#include "parts.h"
 #include "pool.h"
-#include "report.h"
 #include "settings.h"
 
 /* Prints a text of several lines, each behind a prefix. */

@@ -13,12 +13,14 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include <pinion/error.h>
+
 #include "aside.h"
 #include "crew.h"
 #include "detail.h"
 #include "encode.h"
+#include "parts.h"
 #include "process.h"
-#include "report.h"
 #include "trace.h"
 
 #define RING_BYTES     ((size_t)1 << 20)
@@ -42,9 +44,9 @@ struct trace {
     struct pn_encoder encoder;
     struct pn_moment begin; /* constant */
     pthread_t thread;       /* constant */
-    _Atomic(bool) is_ending;     /* by who stops it */
+    _Atomic(bool) is_ending; /* by who stops it */
     /* For others to read. */
-    _Atomic(int) error;          /* that ended it; negative */
+    _Atomic(int) error; /* that ended it; negative */
     _Atomic(uint64_t) events, dropped, bytes;
 };
 
@@ -292,6 +294,43 @@ void pn_trace_describe(char *words, size_t size)
     (void)pthread_mutex_unlock(&control);
 }
 
+/* ---- PINION_TRACE ---- */
+
+static unsigned loaded_in;        /* pn_process() of who has no traced parent. Constant */
+static _Atomic(unsigned) obeyed;  /* … and of who has looked; written under control */
+
+static int obey_locked(const char *pattern)
+{
+    char path[PN_PATH_BYTES];
+    bool is_per_process;
+    int error = pn_trace_expand(pattern, path, &is_per_process);
+    if (!error && loaded_in != pn_process() && !is_per_process)
+        return 0; /* the file is its parent's */
+    if (!error)
+        error = start_locked(path, &(struct pinion_trace_options){0});
+    if (!error)
+        return 0;
+    char detail[256];
+    (void)snprintf(detail, sizeof detail, "%s", pinion_error_detail());
+    return pn_error(EINVAL, "PINION_TRACE is \"%.120s\": %s", pattern, detail);
+}
+
+/* Once a process, by whoever is first; a trace that the program began itself is left alone. */
+static int obey(void)
+{
+    int error = 0;
+    if (pn_load_acquire(&obeyed) == pn_process()) /* whoever is first is done */
+        return 0;
+    (void)pthread_mutex_lock(&control);
+    const char *pattern = getenv("PINION_TRACE");
+    if (pn_load_relaxed(&obeyed) != pn_process() && !current && pattern && *pattern)
+        error = obey_locked(pattern);
+    if (!error)
+        pn_store_release(&obeyed, pn_process()); /* pairs with the look above */
+    (void)pthread_mutex_unlock(&control);
+    return error;
+}
+
 /* ---- the end of the process, and its children ---- */
 
 __attribute__((destructor)) static void end(void) { (void)pinion_trace_stop(); }
@@ -313,4 +352,6 @@ static void after_fork(bool is_child)
 __attribute__((constructor)) static void begin(void)
 {
     pn_fork_register(PN_FORK_TRACE, before_fork, after_fork);
+    loaded_in = pn_process();
+    pn_trace_obey_environment = obey;
 }
