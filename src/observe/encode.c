@@ -207,15 +207,18 @@ static void note_length(struct pn_encoder *encoder, struct pn_track *track, int6
 
 static void note_capacity(struct pn_encoder *encoder, int64_t ns, const struct pn_event *event)
 {
-    uint64_t id = pn_table_get(&encoder->capacities, event->a);
+    const uint64_t known = pn_table_get(&encoder->capacities, event->a);
+    uint64_t id = known >> 32;
+    if (known && (uint32_t)known == event->c + 1)
+        return;
     if (!id) {
         char name[PN_NAME_BYTES];
         (void)snprintf(name, sizeof name, "capacity of %s %llu",
                        (const char *)(uintptr_t)event->b, (unsigned long long)event->a);
         id = new_track(encoder);
         pn_packet_counter(&encoder->packets, id, PROCESS_TRACK, name);
-        (void)pn_table_set(&encoder->capacities, event->a, id);
     }
+    (void)pn_table_set(&encoder->capacities, event->a, id << 32 | (uint32_t)(event->c + 1));
     emit(encoder, &(struct pn_point){.track = id, .ns = ns, .type = PN_COUNTER,
                                      .value = event->c});
 }

@@ -26,7 +26,7 @@ struct pn_encoder {
     struct pn_moment base;     /* from which ticks are counted, by scale; earlier ones are left out */
     uint64_t scale;
     struct pn_names names;
-    struct pn_table capacities; /* crew: its counter's track */
+    struct pn_table capacities; /* crew: its counter's track << 32 | what it was last + 1 */
     uint64_t tracks;            /* made so far */
     int pid;
     uint64_t events, dropped; /* so far; dropped: of rings that are gone */
