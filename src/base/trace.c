@@ -117,9 +117,15 @@ static bool has_room(struct pn_event_ring *ring, uint64_t head, uint64_t count)
     return head + count - ring->tail_seen <= ring->mask + 1;
 }
 
-static void put(struct pn_event_ring *ring, uint64_t head, const struct pn_event *event)
+static inline void put(struct pn_event_ring *ring, uint64_t head, uint64_t ticks,
+                       enum pn_trace_kind kind, uint64_t a, uint64_t b, uint32_t c)
 {
-    ring->events[head & ring->mask] = *event;
+    struct pn_event *event = &ring->events[head & ring->mask];
+    event->ticks = ticks;
+    event->a = a;
+    event->b = b;
+    event->c = c;
+    event->kind = kind;
     pn_store_release(&ring->head, head + 1); /* after the event: pairs with the reader's acquire */
 }
 
@@ -128,8 +134,7 @@ static __attribute__((noinline)) uint64_t tell_dropped(struct pn_event_ring *rin
                                                        uint64_t ticks)
 {
     const uint64_t dropped = pn_load_relaxed(&ring->dropped); /* this thread's own */
-    put(ring, head, &(struct pn_event){.ticks = ticks, .a = dropped - ring->dropped_told,
-                                       .kind = PN_TRACE_dropped});
+    put(ring, head, ticks, PN_TRACE_dropped, dropped - ring->dropped_told, 0, 0);
     ring->dropped_told = dropped;
     return head + 1;
 }
@@ -151,22 +156,28 @@ void pn_trace_add(enum pn_trace_kind kind, uint64_t a, uint64_t b, uint32_t c)
     }
     if (PN_UNLIKELY(has_lost))
         head = tell_dropped(ring, head, ticks);
-    put(ring, head, &(struct pn_event){.ticks = ticks, .a = a, .b = b, .c = c, .kind = kind});
+    put(ring, head, ticks, kind, a, b, c);
     if (PN_UNLIKELY(((head + 1) & (ring->mask >> 1)) == 0))
         pn_trace_ring_bell();
 }
 
+#define PART_BYTES 16u /* of a name, in an event */
+
 void pn_trace_add_name(const char *name)
 {
-    const size_t length = strnlen(name, PN_TRACE_NAME_BYTES);
-    uint32_t offset = 0;
-    do {
-        uint64_t part[2] = {0, 0};
-        const size_t left = length - offset;
-        memcpy(part, name + offset, left < sizeof part ? left : sizeof part);
+    for (uint32_t offset = 0; offset < PN_TRACE_NAME_BYTES; offset += PART_BYTES) {
+        char text[PART_BYTES] = "";
+        uint64_t part[2];
+        unsigned i = 0;
+        while (i < PART_BYTES && (text[i] = *name)) {
+            i++;
+            name++;
+        }
+        memcpy(part, text, sizeof part);
         pn_trace_add(PN_TRACE_named, part[0], part[1], offset);
-        offset += sizeof part;
-    } while (offset < length);
+        if (i < PART_BYTES) /* the reader knows the end by this */
+            return;
+    }
 }
 
 void pn_trace_ring_bell(void)

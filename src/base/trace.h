@@ -38,7 +38,8 @@ enum pn_trace_kind {
     PN_TRACE_run_begin,    /* a task (a) of a function (b), of enum pn_task_kind (c), which
                               has PN_TRACE_UNAWAITED where nobody awaits it */
     PN_TRACE_run_end,      /* a task (a) */
-    PN_TRACE_named,        /* the task that runs: 16 bytes (a, b) from the c-th on */
+    PN_TRACE_named,        /* the task that runs: 16 bytes (a, b) of it from the c-th on; all are
+                              there once one of them is 0 */
     PN_TRACE_awaited,      /* a task (a) was awaited, and is no more */
     PN_TRACE_wait_begin,   /* in a waiter (a); b: 1 for a task, 0 for anything else */
     PN_TRACE_wait_end,     /* in a waiter (a) */

@@ -260,7 +260,7 @@ static void begin_run(struct pn_encoder *encoder, struct pn_track *track, int64_
     track->is_held = true;
 }
 
-/* In parts of 16 bytes, of which the last has room left, unless it is the last that may be. */
+/* In parts, the last of which has a zero, unless it is the last that may be. */
 static void take_name(struct pn_encoder *encoder, struct pn_track *track,
                       const struct pn_event *event)
 {
