@@ -291,25 +291,41 @@ static struct name *find_locked(uintptr_t function)
     return name;
 }
 
-void pn_trace_name_function(uintptr_t function, const char *text)
+static bool is_known(uintptr_t function)
+{
+    pn_lock(&names_lock);
+    const bool is_known = find_locked(function) != NULL;
+    pn_unlock(&names_lock);
+    return is_known;
+}
+
+static struct name *make_name(uintptr_t function, const char *text)
 {
     const int saved = errno;
-    const size_t length = strlen(text);
-    struct name *name = malloc(sizeof *name + length + 1);
+    const size_t bytes = strlen(text) + 1;
+    struct name *name = malloc(sizeof *name + bytes);
     errno = saved;
     if (!name)
-        return;
+        return NULL;
     name->function = function;
-    memcpy(name->text, text, length + 1);
+    memcpy(name->text, text, bytes);
+    return name;
+}
+
+void pn_trace_name_function(uintptr_t function, const char *text)
+{
+    struct name *name = is_known(function) ? NULL : make_name(function, text);
+    if (!name)
+        return;
     pn_lock(&names_lock);
-    struct name *known = find_locked(function);
-    if (!known) {
+    const bool is_first = !find_locked(function);
+    if (is_first) {
         name->next = *bucket_of(function);
         *bucket_of(function) = name;
         pn_count(&names_count, 1);
     }
     pn_unlock(&names_lock);
-    if (known)
+    if (!is_first)
         free(name);
 }
 

@@ -139,6 +139,12 @@ extern int (*pn_trace_obey_environment)(void) __attribute__((visibility("hidden"
 
 /* Tells a name; copied. Any thread, while a trace is on. */
 void pn_trace_name_function(uintptr_t function, const char *name);
+/* The same for functions of ours that run as tasks, by themselves. */
+#define PN_TASK_IS(function, name)                                                                 \
+    do {                                                                                           \
+        if (pn_trace_is_on())                                                                      \
+            pn_trace_name_function((uintptr_t)(function), (name));                                 \
+    } while (0)
 /* Copies a function's name, cut to size; false: nobody has told it. By the reader. */
 bool pn_trace_function_name(uintptr_t function, char *name, size_t size);
 /* How many were told: what was looked for in vain may be there when it has changed. */

@@ -185,6 +185,7 @@ static inline void run_taken(const struct taken *taken)
 static void start_taken(const void *context, void *unused)
 {
     (void)unused;
+    PN_TASK_IS(start_taken, "await on another stack");
     run_taken(*(const struct taken *const *)context);
 }
 

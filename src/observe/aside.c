@@ -40,7 +40,7 @@ static int split(struct pn_aside *aside, const char *path)
     aside->folder = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     const int error = aside->folder < 0 ? errno : 0;
     if (error)
-        (void)pn_error(error, "can't write a trace to %s: its folder: %s", path,
+        (void)pn_error(error, "can't write a trace to %.300s: its folder: %s", path,
                        strerrordesc_np(error));
     free(folder);
     return -error;
@@ -52,7 +52,7 @@ static int check_target(const struct pn_aside *aside, const char *path)
     if (aside->name[0] == '\0')
         return pn_error(EINVAL, "a trace can't be written to '%s': name a file", path);
     if (fstatat(aside->folder, aside->name, &status, 0) == 0 && !S_ISREG(status.st_mode))
-        return pn_error(EINVAL, "a trace can't be written to %s: it is no file; name one", path);
+        return pn_error(EINVAL, "a trace can't be written to %.300s: it is no file; name one", path);
     return 0;
 }
 
@@ -75,12 +75,12 @@ static int open_part(struct pn_aside *aside, const char *path)
                              O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
         if (aside->file < 0) {
             const int error = errno;
-            return pn_error(error, "can't write a trace to %s.part: %s", path,
+            return pn_error(error, "can't write a trace to %.300s.part: %s", path,
                             strerrordesc_np(error));
         }
         if (flock(aside->file, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
             return pn_error(EBUSY,
-                            "another process writes a trace to %s.part; %%p in PINION_TRACE is "
+                            "another process writes a trace to %.300s.part; %%p in PINION_TRACE is "
                             "the process' number",
                             path);
     } while (!has_its_name(aside));

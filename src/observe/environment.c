@@ -10,6 +10,7 @@
 
 int pn_trace_expand(const char *pattern, char path[static PN_PATH_BYTES], bool *is_per_process)
 {
+    const char *const whole = pattern;
     size_t length = 0;
     *is_per_process = false;
     for (; *pattern; pattern++) {
@@ -24,9 +25,9 @@ int pn_trace_expand(const char *pattern, char path[static PN_PATH_BYTES], bool *
         } else if (*pattern == '%') {
             path[length] = '%';
         } else {
-            return pn_error(EINVAL, "there is a %% before '%.1s'; after it come p, for the "
-                                    "process' number, or another %%",
-                            pattern);
+            return pn_error(EINVAL, "there is a %% before '%.1s' in '%.200s'; after it come p, "
+                                    "for the process' number, or another %%",
+                            pattern, whole);
         }
         length += (size_t)added;
     }

@@ -173,7 +173,7 @@ static int check(const char *path, const struct pinion_trace_options *options)
     if (!path || !*path)
         return pn_error(EINVAL, "a trace needs the name of a file");
     if (current)
-        return pn_error(EBUSY, "a trace is on, to %s; stop it first", current->path);
+        return pn_error(EBUSY, "a trace is on, to %.300s; stop it first", current->path);
     return 0;
 }
 
@@ -251,7 +251,7 @@ static int stop_locked(void)
     else if ((error = pn_aside_finish(&trace->file)))
         pn_store_relaxed(&trace->error, error);
     if (error)
-        (void)pn_error(-error, "the trace to %s ended after %llu bytes: %s; they are in %s.part",
+        (void)pn_error(-error, "the trace to %.150s ended after %llu bytes: %s; they are in %.150s.part",
                        trace->path, (unsigned long long)pn_load_relaxed(&trace->bytes),
                        strerrordesc_np(-error), trace->path);
     last = stats_of(trace);
@@ -310,9 +310,7 @@ static int obey_locked(const char *pattern)
         error = start_locked(path, &(struct pinion_trace_options){0});
     if (!error)
         return 0;
-    char detail[256];
-    (void)snprintf(detail, sizeof detail, "%s", pinion_error_detail());
-    return pn_error(EINVAL, "PINION_TRACE is \"%.120s\": %s", pattern, detail);
+    return pn_error(EINVAL, "PINION_TRACE: %s", pinion_error_detail());
 }
 
 /* Once a process, by whoever is first; a trace that the program began itself is left alone. */

@@ -112,7 +112,7 @@ def test_workers_and_the_caller_have_their_names():
 def test_wakes_are_instants_that_end_where_one_is_woken():
     ends = collections.Counter(flow[-1].name for flow in known().trace.flows()
                                if flow[0].name == "wake" and len(flow) > 1)
-    assert ends["woken"] >= 1 and ends["sleeper"] >= 1, ends
+    assert ends["woken"] >= 1 and ends["main task"] >= 1, ends
 
 
 # ---- the sums ----
@@ -246,11 +246,12 @@ def test_the_demo_can_be_recorded():
 
 
 def test_percent_p_is_the_process():
+    folder = scratch()
     process = subprocess.Popen([sys.argv[1], "demo", "-q", str(Path(__file__).parent)],
                                stdout=subprocess.DEVNULL,
-                               env=environment(PINION_TRACE=str(scratch() / "%%-%p")))
+                               env=environment(PINION_TRACE=str(folder / "%%-%p")))
     assert process.wait(TIMEOUT) == 0
-    assert (scratch() / ("%%-%d" % process.pid)).exists()
+    assert (folder / ("%%-%d" % process.pid)).exists()
 
 
 def test_what_the_environment_names_wrongly_is_refused():
