@@ -28,7 +28,7 @@ uint32_t pinion_trace_1;
 /* The list of rings, and what a ring says to be under it. Held for some instructions. */
 static _Atomic(uint32_t) rings_lock;
 static struct pn_event_ring *rings;
-static size_t ring_events; /* of new ones; a power of two */
+static _Atomic(size_t) ring_events; /* of new ones; a power of two. Whichever trace's will do */
 static uint32_t last_run;
 
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct pn_event_ring *ring_here;
@@ -95,7 +95,7 @@ static __attribute__((noinline)) struct pn_event_ring *join(uint32_t run)
         ring_here = NULL;
         (void)pthread_setspecific(end_of_thread, NULL);
     }
-    struct pn_event_ring *ring = has_key ? make_ring(ring_events) : NULL;
+    struct pn_event_ring *ring = has_key ? make_ring(pn_load_relaxed(&ring_events)) : NULL;
     if (ring && (pthread_setspecific(end_of_thread, ring) || !list(ring, run))) {
         (void)pthread_setspecific(end_of_thread, NULL);
         unmap(ring);
@@ -200,7 +200,7 @@ void pn_trace_open(size_t events)
     while (size < events)
         size *= 2;
     pn_lock(&rings_lock);
-    ring_events = size;
+    pn_store_relaxed(&ring_events, size); /* before the run, under the lock that list takes */
     last_run += last_run == UINT32_MAX ? 2 : 1;
     set_run_locked(last_run);
     pn_unlock(&rings_lock);

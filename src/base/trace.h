@@ -116,7 +116,8 @@ void pn_trace_add_name(const char *name);
 
 /* ---- for the one reader ---- */
 
-/* Is rung by writers whose ring is half full, and by who ends the trace: the reader sleeps on it. */
+/* Is rung by writers whose ring is half full, and by who ends the trace. The reader sleeps on
+ * it. */
 extern _Atomic(uint32_t) pn_trace_bell __attribute__((visibility("hidden")));
 void pn_trace_ring_bell(void);
 

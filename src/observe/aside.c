@@ -52,7 +52,8 @@ static int check_target(const struct pn_aside *aside, const char *path)
     if (aside->name[0] == '\0')
         return pn_error(EINVAL, "a trace can't be written to '%s': name a file", path);
     if (fstatat(aside->folder, aside->name, &status, 0) == 0 && !S_ISREG(status.st_mode))
-        return pn_error(EINVAL, "a trace can't be written to %.300s: it is no file; name one", path);
+        return pn_error(EINVAL, "a trace can't be written to %.300s: it is no file; name one",
+                        path);
     return 0;
 }
 

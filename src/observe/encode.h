@@ -23,7 +23,7 @@ struct pn_track;
 /* One trace. */
 struct pn_encoder {
     struct pn_packets packets; /* not in the file yet */
-    struct pn_moment base;     /* from which ticks are counted, by scale; earlier ones are left out */
+    struct pn_moment base;     /* from which ticks are counted, by scale */
     uint64_t scale;
     struct pn_names names;
     struct pn_table capacities; /* crew: its counter's track << 32 | what it was last + 1 */

@@ -25,7 +25,8 @@ struct pn_names {
 /* Makes a text one of UTF-8 without control characters. */
 void pn_name_clean(char *text);
 
-/* The number of a text, which is cleaned; 0: there are too many, or no memory. *is_new: it has just got it, and text is changed to what it is called. */
+/* The number of a text, which is cleaned; 0: there are too many, or no memory. *is_new: it has just
+ * got it. */
 uint32_t pn_names_of_text(struct pn_names *names, char text[static PN_NAME_BYTES], bool *is_new);
 
 /* The same of a function's name, which goes to text if it is new. */

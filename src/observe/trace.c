@@ -251,7 +251,8 @@ static int stop_locked(void)
     else if ((error = pn_aside_finish(&trace->file)))
         pn_store_relaxed(&trace->error, error);
     if (error)
-        (void)pn_error(-error, "the trace to %.150s ended after %llu bytes: %s; they are in %.150s.part",
+        (void)pn_error(-error,
+                       "the trace to %.150s ended after %llu bytes: %s; they are in %.150s.part",
                        trace->path, (unsigned long long)pn_load_relaxed(&trace->bytes),
                        strerrordesc_np(-error), trace->path);
     last = stats_of(trace);

@@ -6,6 +6,7 @@
  */
 #include <pinion.h>
 #include <stdalign.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -83,11 +84,27 @@ void traced_raw(const void *context, void *result)
     (void)leaf(1);
 }
 
+PINION_TASK(void, announce, (atomic_bool *, is_here))
+{
+    atomic_store(is_here, true);
+}
+
+/* Returns when a worker has run a task: the caller does not await it. */
+static void wait_for_worker(struct pinion_io *io)
+{
+    const struct timespec pause = {.tv_nsec = 100000};
+    atomic_bool is_here = false;
+    announce_detached(io, &is_here);
+    while (!atomic_load(&is_here))
+        (void)nanosleep(&pause, NULL);
+}
+
 static void on_pool(struct pinion_io *io)
 {
     struct leaf_future leaves[LEAVES];
     struct pinion_future raw;
     const struct pinion_call call = {.start = traced_raw};
+    wait_for_worker(io);
     for (int i = 0; i < LEAVES; i++)
         leaves[i] = leaf_async(io, i);
     for (int i = 0; i < LEAVES; i++)
