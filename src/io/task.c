@@ -6,8 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-#include <pinion/trace.h>
-
 #include "arena.h"
 #include "check.h"
 #include "context.h"
@@ -202,12 +200,6 @@ void pn_call_run(const struct pinion_call *call, void *result)
     pn_thread()->local = saved;
     errno = saved_errno;
     pn_note_recall(&note);
-}
-
-void pinion_task_name(const char *name)
-{
-    if (pn_trace_is_on() && pn_context()->task)
-        pn_trace_add_name(name);
 }
 
 void pn_task_run(struct pinion_task *task)

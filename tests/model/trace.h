@@ -5,6 +5,7 @@
 #ifndef PN_TRACE_H
 #define PN_TRACE_H
 
+#define PN_TRACE_UNAWAITED 256u
 #define PN_EVENT(kind, a, b, c) ((void)0)
 
 #endif

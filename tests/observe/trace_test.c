@@ -13,6 +13,10 @@
 
 #include <pinion/trace.h>
 
+/* Children go on with threads of their own. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void) { return "die_after_fork=0"; }
+
 static char folder[] = "/tmp/pinion-trace-XXXXXX";
 static char path[64], part[80];
 static struct pinion_pool *pool;
