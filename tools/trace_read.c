@@ -69,7 +69,7 @@ static bool take_field(struct view *view, struct field *field)
 static char *text_of(struct view content)
 {
     const size_t length = (size_t)(content.end - content.at);
-    char *text = strndup((const char *)content.at, length);
+    char *text = length ? strndup((const char *)content.at, length) : strdup("");
     if (!text)
         abort();
     return text;
