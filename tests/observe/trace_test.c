@@ -22,9 +22,9 @@ static bool is_child;
 int __lsan_is_turned_off(void);
 int __lsan_is_turned_off(void) { return is_child; }
 
-static pid_t start_child(void)
+static pid_t begin_child(void)
 {
-    const pid_t child = fork();
+    const pid_t child = start_child();
     is_child |= child == 0;
     return child;
 }
@@ -235,7 +235,7 @@ static int status_of_child(pid_t child)
 static void a_file_that_may_not_grow_ends_the_trace_and_not_the_program(void **state)
 {
     (void)state;
-    const pid_t child = start_child();
+    const pid_t child = begin_child();
     if (child == 0)
         trace_into_little_room();
     assert_int_equal(status_of_child(child), 0);
@@ -244,7 +244,7 @@ static void a_file_that_may_not_grow_ends_the_trace_and_not_the_program(void **s
 static void the_end_of_the_process_finishes_a_trace(void **state)
 {
     (void)state;
-    const pid_t child = start_child();
+    const pid_t child = begin_child();
     if (child == 0) {
         must(pinion_trace_start(path, NULL) == 0);
         exit(0);
@@ -277,7 +277,7 @@ static void a_child_is_not_traced_and_may_trace_itself(void **state)
     assert_int_equal(pinion_trace_start(path, NULL), 0);
     run_tasks(10);
     for (int i = 0; i < 5; i++) {
-        const pid_t child = start_child();
+        const pid_t child = begin_child();
         if (child == 0)
             trace_in_child();
         assert_int_equal(status_of_child(child), 0);
