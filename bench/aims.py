@@ -55,6 +55,8 @@ RATIOS = [
       for subject in ["wake and back", "wake and back after 1 ms"]],
     *[("timers", "arm and cancel, %s armed" % count, "pinion", ["clock_gettime"], 2.5)
       for count in ["1,000", "1,000,000"]],
+    ("trace", "an event", "pinion", ["clock_gettime"], 1.3),
+    ("trace", "tasks of 10 µs", "traced", ["not traced"], 1.05),
 ]
 # Benchmark, how the figure's name begins, the least, the most.
 FIGURES = [

@@ -23,6 +23,7 @@
 #include <pinion/sync.h>
 #include <pinion/task.h>
 #include <pinion/topology.h>
+#include <pinion/trace.h>
 #include <pinion/version.h>
 #include <pinion/watch.h>
 

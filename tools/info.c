@@ -20,7 +20,7 @@
 
 /* The variables that this version reads. */
 static const char *const known[] = {"PINION_CPUS", "PINION_PLACE", "PINION_IDLE", "PINION_SLICE",
-                                    "PINION_BACKEND"};
+                                    "PINION_BACKEND", "PINION_TRACE"};
 
 #define KNOWN_COUNT (sizeof known / sizeof known[0])
 #define OTHER_MAX   16
@@ -75,7 +75,8 @@ static void collect(struct findings *findings)
 }
 
 /* The library is the judge: a loop, which reads all of them, is made with one variable set at a
- * time. Those that are invalid stay unset, so that the rest can be told. */
+ * time. Those that are invalid stay unset, so that the rest can be told; and PINION_TRACE, by which
+ * this would write over somebody's file. */
 static void judge(struct findings *findings)
 {
     for (size_t i = 0; i < KNOWN_COUNT; i++)
@@ -83,7 +84,7 @@ static void judge(struct findings *findings)
     for (size_t i = 0; i < KNOWN_COUNT; i++) {
         struct variable *variable = &findings->variables[i];
         struct pinion_loop *loop;
-        if (!variable->value)
+        if (!variable->value || strcmp(variable->name, "PINION_TRACE") == 0)
             continue;
         (void)setenv(variable->name, variable->value, 1);
         variable->valid = pinion_loop_create(NULL, &loop) == 0;
@@ -94,7 +95,8 @@ static void judge(struct findings *findings)
         (void)unsetenv(variable->name);
     }
     for (size_t i = 0; i < KNOWN_COUNT; i++)
-        if (findings->variables[i].value && findings->variables[i].valid)
+        if (findings->variables[i].value && findings->variables[i].valid &&
+            strcmp(known[i], "PINION_TRACE") != 0)
             (void)setenv(known[i], findings->variables[i].value, 1);
 }
 

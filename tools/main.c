@@ -9,7 +9,7 @@
 #include "verb.h"
 
 static const struct verb *const verbs[] = {&verb_topo, &verb_plan, &verb_info, &verb_demo,
-                                           &verb_top};
+                                           &verb_top, &verb_trace};
 
 #define VERB_COUNT (sizeof verbs / sizeof verbs[0])
 

@@ -173,6 +173,12 @@ static bool take_strict(struct options *options, const char *text)
     return options->strict = true;
 }
 
+static bool take_svg(struct options *options, const char *text)
+{
+    options->svg = text;
+    return true;
+}
+
 /* The bit of entry i is 1 << i. Help is cut into lines by hand, to fit 80 columns. */
 static const struct {
     const char *name, *argument;
@@ -204,6 +210,7 @@ static const struct {
     {"once", NULL, '1', take_once, "one look, as text"},
     {"sort", "KEY", 'o', take_sort,
      "seat, tasks, steals, parks, queue, delay, arena or\nsince; the most first"},
+    {"svg", "FILE", 0, take_svg, "a picture, too: written to FILE"},
 };
 
 #define TABLE_COUNT (sizeof table / sizeof table[0])
@@ -310,6 +317,8 @@ static bool check(const struct verb *verb, int argc, char **argv, struct options
         complain("--eager is for a pool; a loop queues every task anyway");
         return false;
     }
+    options->operands = argv + optind;
+    options->operand_count = argc - optind;
     options->operand = argc > optind ? argv[optind] : NULL;
     return true;
 }

@@ -32,7 +32,8 @@ enum {
     OPTION_INTERVAL = 1 << 14,
     OPTION_COUNT = 1 << 15,
     OPTION_ONCE = 1 << 16,
-    OPTION_SORT = 1 << 17
+    OPTION_SORT = 1 << 17,
+    OPTION_SVG = 1 << 18
 };
 
 /* What was asked for; zero and NULL where nothing was. Text belongs to argv. */
@@ -48,7 +49,10 @@ struct options {
     unsigned count;
     bool once;
     const char *sort;
-    const char *operand; /* NULL if there is none */
+    const char *svg; /* a file */
+    const char *operand; /* the first; NULL if there is none */
+    char **operands;     /* all, ended by NULL */
+    int operand_count;
 };
 
 /* Parses what follows a verb's name, argv[0] being the verb. True: go on with *options. False: help

@@ -10,6 +10,8 @@ enum exit_status {
     FAILED = 1,
     USAGE = 2,
     DEGRADED = 3,     /* done, but short of what was asked for, and --strict was given */
+    NOT_RUN = 126,   /* the command that was to be run is none, … */
+    NOT_FOUND = 127, /* … or is not there */
     INTERRUPTED = 130 /* 128 + SIGINT */
 };
 
@@ -23,6 +25,6 @@ struct verb {
     enum exit_status (*run)(const struct options *options);
 };
 
-extern const struct verb verb_topo, verb_plan, verb_info, verb_demo, verb_top;
+extern const struct verb verb_topo, verb_plan, verb_info, verb_demo, verb_top, verb_trace;
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the typed macros (task.h) read to run an async task in its caller without a call into the
- * library: a head that each thread has. Not for use by programs.
+ * library, which is a head that each thread has, and to tell names to traces. Not for use by
+ * programs.
  *
  * Programs are compiled with this layout, so it is versioned: a library that needs another one
  * exports it under another name, and goes on to keep this one for programs that were compiled
@@ -74,6 +75,20 @@ static inline PINION_UNUSED bool pinion_runs_inline_(const struct pinion_io *io)
     __atomic_store_n(&head->inlined, __atomic_load_n(&head->inlined, __ATOMIC_RELAXED) + 1,
                      __ATOMIC_RELAXED);
 #endif
+    return true;
+}
+
+/* Which trace is on, counted from 1; 0: none. Written by the library. */
+extern PINION_API uint32_t pinion_trace_1;
+
+/* Whether a trace is on in which the name of a task's function was not told yet (trace.h): then it
+ * is to be told now. told: one a function, 0 at first. */
+static inline PINION_UNUSED bool pinion_tells_name_(uint32_t *told)
+{
+    const uint32_t trace = __atomic_load_n(&pinion_trace_1, __ATOMIC_RELAXED);
+    if (__builtin_expect(trace == 0, 1) || __atomic_load_n(told, __ATOMIC_RELAXED) == trace)
+        return false;
+    __atomic_store_n(told, trace, __ATOMIC_RELAXED);
     return true;
 }
 

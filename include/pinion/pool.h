@@ -10,7 +10,7 @@
  * Environment, read at create: PINION_CPUS (as topology_options.cpus; only where the pool discovers
  * the topology itself), PINION_PLACE (auto, compact, scatter, node, none), PINION_IDLE (adaptive,
  * park, poll), PINION_SLICE (i/n). A field set in the options wins; a variable that does not parse
- * is -EINVAL.
+ * is -EINVAL. PINION_TRACE (a file) is read by a process' first create: see trace.h.
  */
 #ifndef PINION_POOL_H
 #define PINION_POOL_H

@@ -40,6 +40,7 @@
 #include <pinion/group.h>
 #include <pinion/inline.h>
 #include <pinion/io.h>
+#include <pinion/trace.h>
 
 /* The alignment of a type, in C and in C++. */
 #ifdef __cplusplus
@@ -224,6 +225,9 @@
                                                   void *pinion_result_)                            \
     {                                                                                              \
         const struct name##_args *pinion_args_ = (const struct name##_args *)pinion_context_;      \
+        static uint32_t pinion_told_;                                                              \
+        if (pinion_tells_name_(&pinion_told_))                                                     \
+            pinion_trace_name_start(name##_start, #name);                                          \
         (void)pinion_args_;                                                                        \
         *(R *)pinion_result_ = name(PINION_OPEN_ loads);                                           \
     }                                                                                              \
@@ -319,6 +323,9 @@
                                                   void *pinion_result_)                            \
     {                                                                                              \
         const struct name##_args *pinion_args_ = (const struct name##_args *)pinion_context_;      \
+        static uint32_t pinion_told_;                                                              \
+        if (pinion_tells_name_(&pinion_told_))                                                     \
+            pinion_trace_name_start(name##_start, #name);                                          \
         (void)pinion_args_;                                                                        \
         (void)pinion_result_;                                                                      \
         name(PINION_OPEN_ loads);                                                                  \

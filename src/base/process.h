@@ -27,6 +27,7 @@ static inline unsigned pn_process(void)
 
 /* In the order in which locks are taken, by anyone who takes more than one. */
 enum pn_fork_rank {
+    PN_FORK_TRACE,
     PN_FORK_DEFAULT_IO,
     PN_FORK_CREWS,
     PN_FORK_INTERRUPTS,
@@ -37,6 +38,7 @@ enum pn_fork_rank {
     PN_FORK_PARKING,
     PN_FORK_FIBERS,
     PN_FORK_SEGMENTS,
+    PN_FORK_RINGS,
     PN_FORK_RANKS
 };
 

@@ -303,7 +303,8 @@ int pn_crew_init(struct pn_crew *crew, const struct pn_crew_kind *kind,
 {
     struct pn_crew_options chosen = *options;
     int error = check_options(kind, &chosen);
-    if (error || (error = pn_settings_read(&chosen.plan, &chosen.idle)))
+    if (error || (error = pn_settings_read(&chosen.plan, &chosen.idle)) ||
+        (pn_trace_obey_environment && (error = pn_trace_obey_environment())))
         return error;
     if (chosen.topology)
         return init(crew, kind, &chosen, chosen.topology);

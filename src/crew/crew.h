@@ -44,6 +44,7 @@
 #include "neighbors.h"
 #include "record.h"
 #include "scheduler.h"
+#include "trace.h"
 
 struct pinion_arena;
 struct pn_slab;
@@ -55,7 +56,7 @@ struct pn_worker;
 /* What an implementation says of itself. */
 struct pn_crew_kind {
     const struct pn_io_vtable *vtable;
-    const char *noun;      /* in messages: "pool" */
+    const char *noun;      /* in messages: "pool"; static */
     size_t worker_bytes;   /* its struct that begins with struct pn_worker, aligned as that;
                               all zero behind it in a new slot */
     bool has_program_seat; /* base slot 0 is for a thread of the program's */

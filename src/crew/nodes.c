@@ -78,6 +78,7 @@ static bool fill_slot(struct pn_worker *worker)
         pn_deque_avoid_calls(worker->deque);
     worker->scout = (struct pn_scout){
         .index = worker->index,
+        .is_base = worker->role == PN_BASE,
         .deque = worker->deque,
         .lane = &worker->node->lane,
         .neighbors = worker->neighbors,
@@ -86,6 +87,7 @@ static bool fill_slot(struct pn_worker *worker)
         .counters = worker->counters,
         .random = worker->index * 2654435761u + 1, /* any but 0; different for each */
     };
+    pn_worker_name(worker, worker->scout.name);
     return true;
 }
 

@@ -15,8 +15,11 @@ static bool wake_sleeper(struct pn_crew *crew, const struct pn_neighbors *neighb
                          struct pn_counters *counters)
 {
     const int picked = pn_idle_pick(&crew->scheduler.idle, neighbors, counters);
-    if (picked >= 0)
-        pn_worker_signal(pn_load_acquire(&crew->base[picked])); /* pairs with pn_crew_add_base */
+    if (picked >= 0) {
+        struct pn_worker *sleeper = pn_load_acquire(&crew->base[picked]); /* pn_crew_add_base's */
+        PN_EVENT(wake, sleeper, 0, 0);
+        pn_worker_signal(sleeper);
+    }
     return picked != PN_IDLE_NONE_ASLEEP;
 }
 
@@ -67,6 +70,7 @@ struct pinion_task *pn_node_inject(struct pn_crew_node *node, const struct pn_sp
         pn_lock(&node->lane.lock);
     }
     if (task) {
+        PN_EVENT(queued, task, task->start, pn_lane_count(&node->lane) + 1);
         pn_count(&node->record->counters.queued, 1); /* as in pn_worker_push */
         pn_lane_push_locked(&node->lane, task);
     }
@@ -103,6 +107,7 @@ int pn_crew_spawn(struct pinion_io *io, const struct pn_spawn *spawn,
         return pn_error(ENOMEM, "out of memory for a task of %zu + %zu bytes",
                         spawn->call->context_size, spawn->call->result_size);
     pn_task_publish(task);
+    PN_EVENT(queued, task, task->start, 0);
     const int error = pn_crew_reserve_run(crew, task, node);
     if (error)
         (void)pn_task_withdraw(task, worker ? worker->slab : NULL);

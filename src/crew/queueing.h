@@ -8,6 +8,7 @@
 #define PN_QUEUEING_H
 
 #include "crew.h"
+#include "trace.h"
 
 struct pn_spawn;
 
@@ -40,6 +41,7 @@ static inline void pn_worker_push(struct pn_worker *worker, struct pinion_task *
         pn_fetch_add_seq_cst(&worker->crew->scheduler.announced, 1u);
         worker->is_announced = true;
     }
+    PN_EVENT(queued, task, task->start, pn_deque_count(worker->deque) + 1);
     pn_count(&worker->counters->queued, 1); /* before it can be found: it may pay for a wake */
     pn_deque_add(worker->deque, task);
 }

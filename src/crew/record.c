@@ -147,4 +147,5 @@ void pn_crew_show_counts_locked(struct pn_crew *crew)
     pn_store_relaxed(&header->parallel_count, crew->parallel_count);
     pn_store_relaxed(&header->threads, crew->threads - pn_load_relaxed(&crew->starting));
     pn_store_relaxed(&header->threads_peak, crew->threads_peak);
+    PN_EVENT(capacity, crew->id, crew->kind->noun, pn_crew_capacity_locked(crew));
 }

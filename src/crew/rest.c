@@ -10,6 +10,7 @@
 #include "queueing.h"
 #include "slab.h"
 #include "spin.h"
+#include "trace.h"
 
 void pn_worker_signal(struct pn_worker *worker)
 {
@@ -56,6 +57,15 @@ static bool is_signaled(const void *worker)
     return pn_load_acquire(&((const struct pn_worker *)worker)->signal) == PN_SIGNAL_SIGNALED;
 }
 
+/* False: at the deadline. */
+static bool sleep_until_signaled(struct pn_worker *worker, int64_t deadline)
+{
+    while (!is_signaled(worker))
+        if (pn_futex_wait(&worker->signal, PN_SIGNAL_CALM, deadline) == -ETIMEDOUT)
+            return false;
+    return true;
+}
+
 /* Waits for a signal the way the crew's idle mode says. False at the deadline. */
 static bool wait_for_signal(struct pn_worker *worker, int64_t deadline)
 {
@@ -65,11 +75,12 @@ static bool wait_for_signal(struct pn_worker *worker, int64_t deadline)
     if (spin_ns == INT64_MAX)
         return false;
     pn_store_relaxed(&worker->counters->state, PN_STATE_PARKED);
-    if (pn_crew_lie_down(worker))
-        while (!is_signaled(worker))
-            if (pn_futex_wait(&worker->signal, PN_SIGNAL_CALM, deadline) == -ETIMEDOUT)
-                return false;
-    return true;
+    if (!pn_crew_lie_down(worker))
+        return true;
+    PN_EVENT(park_begin, worker, 0, 0);
+    const bool was_signaled = sleep_until_signaled(worker, deadline);
+    PN_EVENT(park_end, worker, 0, 0);
+    return was_signaled;
 }
 
 /* Waits for a command; false: the thread is surplus, and ends. */

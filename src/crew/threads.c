@@ -16,6 +16,7 @@
 #include "futex.h"
 #include "interrupt.h"
 #include "queueing.h"
+#include "trace.h"
 
 /* When the system refuses a thread, async tasks don't ask again for so long. */
 #define GROW_BACKOFF_NS INT64_C(10000000)
@@ -88,7 +89,11 @@ static bool hand_over_locked(struct pn_worker *idle, const struct pn_command *co
     return was_asleep;
 }
 
-static void wake(struct pn_worker *idle) { pn_futex_wake(&idle->signal, 1); }
+static void wake(struct pn_worker *idle)
+{
+    PN_EVENT(wake, idle, 0, 0);
+    pn_futex_wake(&idle->signal, 1);
+}
 
 static void hand_over(struct pn_worker *idle, const struct pn_command *command)
 {

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "futex.h"
+#include "ticks.h"
 
 /* A descriptor that is ready each time, and each time has nothing: so long are the pauses. */
 #define VAIN_NS_MIN INT64_C(50000)
@@ -202,6 +203,21 @@ long pn_perform_end(const struct pn_operation *operation, long result)
 {
     if (may_be_raised(operation, result))
         take_sigpipe();
+    return result;
+}
+
+/* A call that took so long has waited, for somebody or for the disk. */
+#define WAITED_NS INT64_C(10000)
+
+long pn_perform_traced(const struct pn_operation *operation, const struct pn_how *how)
+{
+    const int64_t began = pn_now();
+    const uint64_t ticks = pn_ticks();
+    const long result =
+        pn_perform_here(operation, pn_is_simple(operation, how), how->is_cancelable,
+                        (long)operation->sigpipe_below, how);
+    if (pn_now() - began >= WAITED_NS)
+        pn_trace_add(PN_TRACE_call, ticks, 0, (uint32_t)operation->call.number);
     return result;
 }
 

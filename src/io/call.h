@@ -16,6 +16,7 @@
 
 #include "interface.h"
 #include "interrupt.h"
+#include "trace.h"
 
 /* The kernel's sigset_t is the beginning of libc's. */
 #define PN_KERNEL_SIGSET_BYTES (_NSIG / 8)
@@ -57,6 +58,24 @@ long pn_perform_end(const struct pn_operation *operation, long result);
 /* The part of pn_perform that may wait, in the calling thread. */
 long pn_perform_in_thread(const struct pn_operation *operation, const struct pn_how *how);
 
+/* The same as pn_perform_here, while a trace is on. */
+long pn_perform_traced(const struct pn_operation *operation, const struct pn_how *how);
+
+/* The call, made by the calling thread, which blocks in it. */
+static inline long pn_perform_here(const struct pn_operation *operation, bool is_simple,
+                                   bool is_cancelable, long sigpipe_below,
+                                   const struct pn_how *how)
+{
+    if (PN_LIKELY(is_simple)) {
+        const long result = pn_syscall_quickly(&operation->call, is_cancelable);
+        if (PN_LIKELY(result >= sigpipe_below))
+            return result;
+        if (result != -EINTR && result != -EAGAIN)
+            return pn_perform_end(operation, result);
+    }
+    return pn_perform_in_thread(operation, how);
+}
+
 /* Makes the call: what it gives, 0 or more, or -errno, never -EINTR. Keeps errno. Also:
  * -ECANCELED: a cancelation point if `how` is cancelable, before it does anything or while it
  * waits. -ETIMEDOUT: the deadline has passed, and it had nothing to give (with has_timeout it gives
@@ -74,14 +93,9 @@ static inline long pn_perform(struct pinion_io *io, const struct pn_operation *o
     struct pn_sleeper *sleeper = pn_sleeper_here();
     if (PN_UNLIKELY(sleeper != NULL))
         return sleeper->ways->perform(sleeper, operation, how);
-    if (PN_LIKELY(is_simple)) {
-        const long result = pn_syscall_quickly(&operation->call, is_cancelable);
-        if (PN_LIKELY(result >= sigpipe_below))
-            return result;
-        if (result != -EINTR && result != -EAGAIN)
-            return pn_perform_end(operation, result);
-    }
-    return pn_perform_in_thread(operation, how);
+    if (pn_trace_is_on())
+        return pn_perform_traced(operation, how);
+    return pn_perform_here(operation, is_simple, is_cancelable, sigpipe_below, how);
 }
 
 /* poll(2) of descriptors: how many are as their events ask, 0 at the deadline; errors as

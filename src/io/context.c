@@ -5,6 +5,10 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include <pinion/trace.h>
+
+#include "trace.h"
+
 /* What is left of the stack when tasks are not run in place any more: enough for what a task does
  * that makes no others, and for the library. At most a quarter of the stack. */
 #define STACK_LEFT ((size_t)64 * 1024)
@@ -28,4 +32,10 @@ void pn_thread_note_stack(void)
         (void)pthread_attr_destroy(&attributes);
     }
     errno = saved;
+}
+
+void pinion_task_name(const char *name)
+{
+    if (pn_trace_is_on() && pn_context()->task)
+        pn_trace_add_name(name);
 }

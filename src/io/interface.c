@@ -15,6 +15,7 @@
 #include "future.h"
 #include "spin.h"
 #include "task_quick.h"
+#include "trace.h"
 
 int pn_io_refuse(const struct pinion_io *io)
 {
@@ -184,6 +185,7 @@ static inline void run_taken(const struct taken *taken)
 static void start_taken(const void *context, void *unused)
 {
     (void)unused;
+    PN_TASK_IS(start_taken, "await on another stack");
     run_taken(*(const struct taken *const *)context);
 }
 
@@ -246,6 +248,7 @@ static inline void consume(struct pinion_io *io, struct pinion_future *future, v
     struct pinion_task *task = future->task;
     if (result)
         pn_task_copy_result(task, result);
+    PN_EVENT(awaited, task, 0, 0);
     pn_future_retire(future);
     io->vtable->drop(io, task);
 }

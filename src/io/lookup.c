@@ -17,6 +17,7 @@
 #include "detail.h"
 #include "futex.h"
 #include "interface.h"
+#include "trace.h"
 
 /* What is looked for, and what was found. holders: who asked, and the task; the last to let go
  * frees it. answer: written by the task before it sets done. */
@@ -98,6 +99,7 @@ static void run(const void *context, void *unused)
 {
     struct lookup *lookup = *(struct lookup *const *)context;
     (void)unused;
+    PN_TASK_IS(run, "getaddrinfo");
     lookup->answer = ask(lookup->host, lookup->service, &lookup->hints);
     pinion_event_set(lookup->io, &lookup->done);
     let_go(lookup);

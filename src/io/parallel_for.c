@@ -19,6 +19,7 @@
 #include "interface.h"
 #include "member.h"
 #include "modes.h"
+#include "trace.h"
 
 /* A part that its taker chooses is to last about so long: many times what taking one costs, and
  * what a wake costs on a virtual machine, so that the last to end keeps the others waiting for no
@@ -136,6 +137,7 @@ static void help(const void *context, void *result)
 {
     struct loop *loop = *(struct loop *const *)context;
     (void)result;
+    PN_TASK_IS(help, "parallel_for");
     pn_fetch_add_relaxed(&loop->started, 1u);
     take_part(loop);
 }

@@ -13,6 +13,7 @@
 #include "modes.h"
 #include "slab.h"
 #include "task_quick.h"
+#include "trace.h"
 
 _Atomic(bool) pn_task_timing;
 

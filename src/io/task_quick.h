@@ -15,6 +15,7 @@
 #include "modes.h"
 #include "slab.h"
 #include "task.h"
+#include "trace.h"
 
 /* Contexts are mostly a few words. */
 static inline void pn_task_copy_context(void *to, const struct pinion_call *call)
@@ -89,6 +90,12 @@ static inline struct pinion_task *pn_task_create_quickly(const struct pn_spawn *
 }
 _Static_assert(sizeof(struct pinion_task) % alignof(max_align_t) == 0, "see above");
 
+static inline uint32_t pn_task_traced_kind(const struct pinion_task *task)
+{
+    const bool is_awaited = !task->is_member && task->kind != PN_DETACHED;
+    return task->kind | (is_awaited ? 0 : PN_TRACE_UNAWAITED);
+}
+
 /* Calls its function as the current task, which begins with that pointer (pinion_task_local). */
 static inline void pn_task_call(struct pinion_task *task, void *local, void *result)
 {
@@ -98,10 +105,12 @@ static inline void pn_task_call(struct pinion_task *task, void *local, void *res
     void *const outer_local = thread->local;
     context->task = task;
     thread->local = local;
+    PN_EVENT(run_begin, task, task->start, pn_task_traced_kind(task));
     if (PN_UNLIKELY(task->is_timed))
         pn_task_start_timed(task, result);
     else
         task->start(pn_task_context(task), result);
+    PN_EVENT(run_end, task, 0, 0);
     thread->local = outer_local;
     context->task = outer;
 }

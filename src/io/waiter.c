@@ -8,6 +8,7 @@
 #include "futex.h"
 #include "sleeper.h"
 #include "spin.h"
+#include "trace.h"
 
 void pn_waiter_init(struct pn_waiter *waiter)
 {
@@ -26,10 +27,12 @@ void pn_waiter_signal(struct pn_waiter *waiter, uint32_t what)
         continue;
     if (!(seen & PN_WAITER_PARKED))
         return;
-    if (sleeper)
+    if (sleeper) {
         sleeper->ways->wake(sleeper);
-    else
-        pn_futex_wake(&waiter->word, 1);
+        return;
+    }
+    PN_EVENT(wake, waiter, 0, 0);
+    pn_futex_wake(&waiter->word, 1);
 }
 
 static bool satisfied(const struct pn_waiter *waiter, uint32_t fired, bool or_canceled,
@@ -59,18 +62,18 @@ static bool sleep_parked(struct pn_waiter *waiter, uint32_t seen, int64_t deadli
     struct pn_sleeper *sleeper = waiter->sleeper;
     if (sleeper)
         return sleeper->ways->sleep(sleeper, waiter, deadline);
-    if (pn_futex_wait(&waiter->word, seen, deadline) != -ETIMEDOUT)
+    if (pn_futex_wait(&waiter->word, seen, deadline) != -ETIMEDOUT) {
+        PN_EVENT(woken, waiter, 0, 0);
         return true;
+    }
     pn_fetch_and_acq_rel(&waiter->word, ~PN_WAITER_PARKED);
     return false;
 }
 
-static bool wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int64_t deadline,
-                 int64_t spin_ns, const struct pn_help *help)
+static bool wait_long(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int64_t deadline,
+                      int64_t spin_ns, const struct pn_help *help)
 {
     uint32_t seen;
-    if (satisfied(waiter, fired, or_canceled, &seen))
-        return true;
     const struct sought sought = {.waiter = waiter, .fired = fired, .or_canceled = or_canceled};
     if (spin_ns > 0 && !waiter->sleeper &&
         pn_spin(is_satisfied, &sought, deadline, spin_ns, help))
@@ -85,6 +88,21 @@ static bool wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int
             return satisfied(waiter, fired, or_canceled, &seen);
     }
     return true;
+}
+
+/* What a fiber waits for is not its thread's wait. */
+static bool wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int64_t deadline,
+                 int64_t spin_ns, const struct pn_help *help)
+{
+    uint32_t seen;
+    if (satisfied(waiter, fired, or_canceled, &seen))
+        return true;
+    if (waiter->sleeper)
+        return wait_long(waiter, fired, or_canceled, deadline, spin_ns, help);
+    PN_EVENT(wait_begin, waiter, help != NULL, 0);
+    const bool is_over = wait_long(waiter, fired, or_canceled, deadline, spin_ns, help);
+    PN_EVENT(wait_end, waiter, 0, 0);
+    return is_over;
 }
 
 bool pn_waiter_wait(struct pn_waiter *waiter, uint32_t fired, bool or_canceled, int64_t deadline,

@@ -21,6 +21,7 @@
 #include "futex.h"
 #include "loop.h"
 #include "queueing.h"
+#include "trace.h"
 #include "waiter.h"
 
 /* ---- waiting for completions ---- */
@@ -128,6 +129,7 @@ static void run_errand(const void *context, void *unused)
 {
     struct errand *errand = *(struct errand *const *)context;
     (void)unused;
+    PN_TASK_IS(run_errand, "blocking call");
     if (errand->call)
         pn_call_run(errand->call, errand->result);
     else

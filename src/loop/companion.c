@@ -13,6 +13,7 @@
 #include "loop.h"
 #include "queueing.h"
 #include "task.h"
+#include "trace.h"
 
 /* ---- home ---- */
 
@@ -42,6 +43,7 @@ static void attend(void *argument)
     }
     engine->ended = engine->home;
     engine->running = &engine->thread;
+    PN_EVENT(fiber_switch, &engine->thread, engine->home, 0);
     pn_fiber_exit_to(engine->home, &engine->thread);
 }
 

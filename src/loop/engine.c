@@ -15,6 +15,7 @@
 #include "slab.h"
 #include "stack.h"
 #include "task.h"
+#include "trace.h"
 #include "waiter.h"
 
 _Thread_local struct pn_engine *pn_engine_here;
@@ -54,6 +55,7 @@ void pn_engine_switch_to(struct pn_engine *engine, struct pn_fiber *to)
 {
     struct pn_fiber *from = engine->running;
     engine->running = to;
+    PN_EVENT(fiber_switch, to, from, 0);
     pn_fiber_switch(from, to);
     bury_ended(engine);
 }
@@ -113,6 +115,7 @@ static void live(void *argument)
     struct pn_fiber *next = engine->is_lost ? engine->home : next_of(engine);
     engine->ended = self.fiber;
     engine->running = next;
+    PN_EVENT(fiber_switch, next, self.fiber, 0);
     pn_fiber_exit_to(self.fiber, next);
 }
 
@@ -235,6 +238,7 @@ static void post(struct pn_loop_worker *slot, struct pn_fiber *fiber)
 static void wake(struct pn_sleeper *sleeper)
 {
     struct pn_loop_fiber *self = pn_loop_fiber_of(sleeper);
+    PN_EVENT(wake, self->fiber, 0, 0);
     if (self->engine == pn_engine_here)
         pn_engine_ready(self->engine, self->fiber);
     else

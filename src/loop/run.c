@@ -16,6 +16,7 @@
 #include "loop.h"
 #include "queueing.h"
 #include "task.h"
+#include "trace.h"
 
 /* What a thread has there, and what it had before. */
 struct visit {
@@ -155,6 +156,7 @@ static void run_main(const void *context, void *unused)
 {
     const struct mission *mission = *(const struct mission *const *)context;
     (void)unused;
+    PN_TASK_IS(run_main, "main task");
     pn_store_seq_cst(&mission->loop->main, pn_context()->task);
     pn_call_run(mission->call, mission->result);
     if (!pn_crew_is_lost(&mission->loop->crew)) /* its stoppers are not there */

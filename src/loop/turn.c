@@ -15,6 +15,7 @@
 #include "queueing.h"
 #include "slab.h"
 #include "task.h"
+#include "trace.h"
 
 /* So many tasks begin in a turn, before those that have begun go on. */
 #define TURN_BEGINS 16u
@@ -69,7 +70,9 @@ static void rest(struct pn_worker *worker, struct pn_engine *engine, int64_t dea
 void pn_loop_sleep(struct pn_worker *worker, struct pn_engine *engine, int64_t deadline)
 {
     pn_waits_look(&engine->waits, true);
+    PN_EVENT(park_begin, worker, 0, 0);
     rest(worker, engine, deadline);
+    PN_EVENT(park_end, worker, 0, 0);
     pn_waits_tick(&engine->waits);
     /* Acquire: what came before a signal that is overwritten here; pairs with pn_worker_signal. */
     (void)pn_exchange_acquire(&worker->signal, PN_SIGNAL_CALM);

@@ -10,6 +10,7 @@
 #include "arena.h"
 #include "interrupt.h"
 #include "loop.h"
+#include "parts.h"
 #include "pool.h"
 #include "settings.h"
 
@@ -80,6 +81,9 @@ static int report(struct pn_crew *crew, const char *backend, FILE *stream)
     (void)fprintf(stream, "%s\n", words);
     if (backend)
         (void)fprintf(stream, "waits in %s\n", backend);
+    char trace[4300];
+    pn_trace_describe(trace, sizeof trace);
+    print_lines(stream, "", trace);
     print_lines(stream, "plan: ", pinion_plan_reason(crew->plan));
     print_lines(stream, "degraded: ", degraded);
     const int error = print_workers(crew, stream);

@@ -8,6 +8,7 @@
 #include "queueing.h"
 #include "slab.h"
 #include "spin.h"
+#include "trace.h"
 
 /* ---- base workers ---- */
 
@@ -59,7 +60,9 @@ static void sleep_for_work(struct pn_worker *worker)
     pn_slab_flush(worker->slab);
     if (!pn_load_seq_cst(&crew->ending)) {
         pn_tally(&worker->counters->parked, 1);
+        PN_EVENT(park_begin, worker, 0, 0);
         pn_worker_sleep(worker);
+        PN_EVENT(park_end, worker, 0, 0);
     }
     /* A signal that comes after this, from who picked this worker meanwhile, wakes it once in vain.
      * Acquire: what came before one that is overwritten here, as that the pool ends; pairs with

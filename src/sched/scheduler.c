@@ -2,11 +2,13 @@
 #include "scheduler.h"
 
 #include <limits.h>
+#include <string.h>
 
 #include "ask.h"
 #include "deque.h"
 #include "lane.h"
 #include "task.h"
+#include "trace.h"
 
 /* Once in so many turns a worker takes from a lane before its own deque, and once the oldest of its
  * own deque, so that what was injected starts however much the workers queue themselves. The lane
@@ -63,6 +65,7 @@ static void show(const struct pn_scout *scout, uint32_t state)
 
 void pn_scout_begin(struct pn_scout *scout)
 {
+    PN_EVENT(search_begin, scout, 0, 0);
     scout->is_searching = true;
     show(scout, PN_STATE_SEARCHING);
     scout->was_woken = false;
@@ -187,8 +190,30 @@ static bool is_near(const struct pn_scout *scout, const struct pn_scout *other)
     return scout->neighbors->home == other->neighbors->home;
 }
 
+/* How far a victim is from a thief. Of those that are no base workers only whether they are of the
+ * same node. */
+static unsigned distance_of(const struct pn_scout *thief, const struct pn_scout *victim)
+{
+    const struct pn_neighbors *neighbors = thief->neighbors;
+    for (unsigned i = 0; victim->is_base && i < neighbors->count; i++)
+        if (neighbors->entries[i].place == victim->index % neighbors->count)
+            return neighbors->entries[i].distance;
+    return is_near(thief, victim) ? PN_SAME_NODE : PN_OTHER_NODE;
+}
+
+static __attribute__((noinline)) void trace_stolen(const struct pn_scout *thief,
+                                                   const struct pn_scout *victim)
+{
+    uint64_t name[2];
+    memcpy(name, victim->name, sizeof name);
+    pn_trace_add(PN_TRACE_steal, name[0], name[1], distance_of(thief, victim));
+}
+
 void pn_scout_count_stolen(const struct pn_scout *thief, const struct pn_scout *victim)
 {
+    PN_PROBE(steal, thief->index, victim->index);
+    if (pn_trace_is_on())
+        trace_stolen(thief, victim);
     if (is_near(thief, victim))
         pn_tally(&thief->counters->stolen_near, 1);
     else
@@ -337,8 +362,10 @@ static struct pn_step lie_down(struct pn_scheduler *scheduler, struct pn_scout *
 {
     if (scout->was_woken && !pn_idle_is_settled(&scheduler->idle))
         return look_in_vain;
-    if (!pn_idle_lie_down(&scheduler->idle, scout->index) || !pn_scheduler_has_work(scheduler))
+    if (!pn_idle_lie_down(&scheduler->idle, scout->index) || !pn_scheduler_has_work(scheduler)) {
+        PN_EVENT(search_end, scout, 0, 0);
         return (struct pn_step){.kind = PN_STEP_SLEEP};
+    }
     scout->was_woken = !pn_idle_rise(&scheduler->idle, scout->index);
     return look_again;
 }
@@ -386,6 +413,7 @@ static struct pn_step found(struct pn_scheduler *scheduler, struct pn_scout *sco
 {
     scout->is_searching = false;
     show(scout, PN_STATE_RUNNING);
+    PN_EVENT(search_end, scout, 0, 0);
     return (struct pn_step){
         .kind = PN_STEP_RUN,
         .task = task,
@@ -439,6 +467,7 @@ bool pn_scheduler_stop(struct pn_scheduler *scheduler, struct pn_scout *scout)
 
 void pn_scheduler_rise(struct pn_scheduler *scheduler, struct pn_scout *scout)
 {
+    PN_EVENT(search_begin, scout, 0, 0);
     scout->awake_since = PN_NOT_SAID;
     show(scout, PN_STATE_SEARCHING);
     scout->was_woken = !pn_idle_rise(&scheduler->idle, scout->index);

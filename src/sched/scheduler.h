@@ -34,7 +34,9 @@ struct pn_slab;
 
 struct pn_scout {
     /* Constant, but head's content. */
-    unsigned index; /* among the base workers; without meaning for others */
+    unsigned index; /* among its role */
+    bool is_base;   /* else it is in no order of neighbors */
+    char name[16];  /* of its slot */
     struct pn_deque *deque;
     struct pn_lane *lane; /* its node's */
     const struct pn_neighbors *neighbors;

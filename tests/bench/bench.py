@@ -22,6 +22,7 @@ ROWS = {"spawn": "64 at a time: pinion, lazy", "sync": "wake, unpinned: pinion, 
         "switch": "switch: pinion", "fiber": "yield: pinion, loop",
         "asleep": "woken: pinion, loop",
         "timers": "arm and cancel, 1,000 armed: pinion",
+        "trace": "tasks of 10 µs: traced",
         "read": "pipe: read of 64 bytes in a task, pinion"}
 ROW = ROWS[NAME]
 

@@ -111,7 +111,7 @@ def test_info_tells_versions_and_variables():
     rows = {row["name"]: row for row in document["environment"]}
     assert rows["PINION_PLACE"]["value"] == "compact" and rows["PINION_PLACE"]["valid"], rows
     assert not rows["PINION_IDLE"]["valid"] and "banana" in rows["PINION_IDLE"]["detail"], rows
-    assert rows["PINION_CPUS"]["value"] is None, rows
+    assert rows["PINION_CPUS"]["value"] is None and rows["PINION_TRACE"]["known"], rows
     assert not rows["PINION_FROBNICATE"]["known"], rows
 
 
