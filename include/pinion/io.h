@@ -83,8 +83,8 @@ PINION_API void pinion_async(struct pinion_io *io, const struct pinion_call *cal
 
 /* Starts call so that it makes progress while every other task waits through this interface. 0, or
  * an error, and then nothing ran and *future is as it was: -EAGAIN (no thread or fiber can be had;
- * where a loop needs its first thread and the system has just refused one, it is asked again after
- * 10 ms at the earliest), -ENOMEM, -ENOTSUP (not with this implementation), -EINVAL (a bad call). */
+ * where a loop needs its first thread, and the system has refused one, it is not asked for another
+ * 10 ms), -ENOMEM, -ENOTSUP (not with this implementation), -EINVAL (a bad call). */
 PINION_API int pinion_async_concurrent(struct pinion_io *io, const struct pinion_call *call,
                                        struct pinion_future *future);
 
