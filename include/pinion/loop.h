@@ -12,7 +12,8 @@
  * capacity = cpu_count - 1 + parallel_count, as in a pool (pool.h): cpu_count - 1 worker threads,
  * which start lazily, and one for each parallel task; the last worker is who calls pinion_loop_run.
  *
- * Environment, read at create: as for a pool, and PINION_BACKEND (auto, io_uring, epoll).
+ * Environment, read at create: as for a pool, and PINION_BACKEND (auto, io_uring, epoll). A loop
+ * keeps a descriptor as a pool does, and some for each of its workers.
  */
 #ifndef PINION_LOOP_H
 #define PINION_LOOP_H

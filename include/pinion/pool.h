@@ -11,6 +11,9 @@
  * the topology itself), PINION_PLACE (auto, compact, scatter, node, none), PINION_IDLE (adaptive,
  * park, poll), PINION_SLICE (i/n). A field set in the options wins; a variable that does not parse
  * is -EINVAL. PINION_TRACE (a file) is read by a process' first create: see trace.h.
+ *
+ * A pool keeps one descriptor, close-on-exec, by which other processes of the same user can watch
+ * it (watch.h); without one it works all the same, and its report says so.
  */
 #ifndef PINION_POOL_H
 #define PINION_POOL_H

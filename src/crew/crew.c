@@ -101,7 +101,8 @@ static void note_degraded(struct pn_crew *crew, const struct pinion_plan_options
     const int error = pn_segment_error(crew->segment);
     if (error)
         pn_crew_degrade(crew, error,
-                        "other processes can't watch it: the kernel refused shared memory (%s)",
+                        "other processes can't watch it: no shared memory (%s); it takes a "
+                        "descriptor and a file of some MiB (ulimit -n, ulimit -f)",
                         strerrordesc_np(-error));
 }
 

@@ -67,27 +67,22 @@ void pn_crew_drop_records(struct pn_crew *crew)
 {
     if (!crew->segment)
         return;
-    if (crew->header)
-        pn_store_relaxed(&crew->header->is_over, 1u);
+    pn_store_relaxed(&crew->header->is_over, 1u);
     for (unsigned i = 0; i < crew->node_count; i++)
         pn_record_destroy(crew, crew->nodes[i].record);
     pn_segment_hide(crew->segment);
     pn_segment_let_go(crew->segment);
 }
 
-/* On its node, like the arena of the node. */
-static void bind(const struct pn_crew *crew, struct pn_record *record)
-{
-    if (crew->is_pinning && record->node != PINION_NO_NODE)
-        (void)pn_memory_bind(record, record_bytes(), (int)record->node); /* else where it is
-                                                                             touched first */
-}
-
-static struct pn_record *allocate(struct pn_crew *crew)
+/* In the segment on the node, or else where it is touched first; what malloc gives is not bound,
+ * since others get those pages later. */
+static struct pn_record *allocate(struct pn_crew *crew, unsigned node)
 {
     const size_t bytes = record_bytes();
     struct pn_record *record = pn_segment_take(crew->segment, bytes);
     if (record) {
+        if (crew->is_pinning && node != PINION_NO_NODE)
+            (void)pn_memory_bind(record, bytes, (int)node);
         pn_fetch_add_relaxed(&crew->header->records, 1u);
         pn_guard_map(record, bytes);
         return record;
@@ -103,10 +98,9 @@ static struct pn_record *allocate(struct pn_crew *crew)
 struct pn_record *pn_record_create(struct pn_crew *crew, enum pn_role role, unsigned index,
                                    const struct pinion_seat *seat)
 {
-    struct pn_record *record = allocate(crew);
+    struct pn_record *record = allocate(crew, seat->node);
     if (!record)
         return NULL;
-    bind(crew, record);
     record->role = role;
     record->index = index;
     record->cpu = seat->cpu;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a crew shows to other processes (segment.h): a header, then a record for each of its slots,
- * then one for the outside threads of each of its nodes, each on pages of its own, on its node.
+ * What a crew shows to other processes (segment.h): a header, then in any order a record for each
+ * of its slots and one for the outside threads of each of its nodes, each on pages of its own, on
+ * its node.
  * Read by another program, which may be of another version: whatever is changed here but at the
  * end of a struct takes a new PN_RECORD_LAYOUT.
  *

@@ -121,9 +121,9 @@ LOOKS = [
     ('task.c', 'pn_task_take', 'seen & PN_TASK_DROPPED', 'false'),
     ('task.c', 'pn_task_drop', 'pn_load_acquire(&task->state) & PN_TASK_IN_QUEUE', 'false'),
     ('waiter.c', 'wait', 'if («satisfied(waiter, fired, or_canceled, &seen)»)', 'false'),
-    ('waiter.c', 'wait', 'return «satisfied(waiter, fired, or_canceled, &seen)»',
+    ('waiter.c', 'wait_long', 'return «satisfied(waiter, fired, or_canceled, &seen)»',
      'false'),
-    ('waiter.c', 'wait', '«seen | PN_WAITER_PARKED»))', 'seen'),
+    ('waiter.c', 'wait_long', '«seen | PN_WAITER_PARKED»))', 'seen'),
     ('waiter.c', 'pn_waiter_signal', '~PN_WAITER_PARKED', '~0u'),
     ('waiter.c', 'pn_waiter_wait_canceled',
      '(void)pn_waiter_wait(waiter, UINT32_MAX, true, INT64_MAX, 0)', '(void)0'),
@@ -230,10 +230,10 @@ SURVIVORS = {
     ('future.c', 'announce', 'pn_store_release(&is_announced', 'relaxed'):
         'equivalent: the heavy fence before it orders what came before for who reads it',
     ('future.c', 'pn_future_let_go', 'pn_fetch_sub_acq_rel(', 'release'): RELEASES,
-    ('waiter.c', 'wait', 'pn_cas_acq_rel(', 'release'): RELEASES,
+    ('waiter.c', 'wait_long', 'pn_cas_acq_rel(', 'release'): RELEASES,
     ('waiter.c', 'wait', 'if (satisfied(', 'false'):
         'equivalent: the loop looks first, too; this saves a spin',
-    ('waiter.c', 'wait', 'return satisfied(', 'false'):
+    ('waiter.c', 'wait_long', 'return satisfied(', 'false'):
         'equivalent: who is told that time is over takes itself out of where the signal would come '
         'from, or else waits for it',
     ('waiter.c', 'sleep_parked', 'pn_fetch_and_acq_rel(', '*'):
